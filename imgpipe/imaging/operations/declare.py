@@ -1,0 +1,200 @@
+"""What a declaration of an operation is, and everything derived from it.
+
+An operation is one decorated function::
+
+    @operation(version=1, example="blur:size=5", alpha=Alpha.FILTERED)
+    def blur(image: Image, *, size: Annotated[int, Range(1, 999), Doc("side in pixels")] = 3) -> Image:
+        \"\"\"Blurs with a box: every pixel becomes the mean of its neighbours.\"\"\"
+        return cv2.blur(image, (size, size))
+
+Nothing is said twice. The signature gives the parameters, their checks and their help; the docstring gives
+the text; the decorator says what a signature cannot: the version (raise it when the same parameters give
+other pixels), an example, and what becomes of alpha and depth. `Operation` carries alpha past the function
+as declared, so most functions never see it. A function must not change its input.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from imgpipe.errors import UsageError, nearest
+from imgpipe.imaging.operations.parameters import (
+    Doc,
+    OneOf,
+    Parameter,
+    Plain,
+    Range,
+    Size,
+    parameter_of,
+    word_of,
+)
+from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, premultiplied
+
+__all__ = [
+    "Alpha",
+    "Depth",
+    "Doc",
+    "OneOf",
+    "Operation",
+    "Parameter",
+    "Range",
+    "Size",
+    "Step",
+    "operation",
+]
+
+
+class Alpha(enum.Enum):
+    """What becomes of an alpha channel."""
+
+    KEPT = "is kept as it is"  # the function is given the colours alone
+    MOVED = "moves with its pixels"  # the function is given four channels
+    FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
+    DROPPED = "is dropped"  # the function is given the colours alone
+
+
+class Depth(enum.Enum):
+    """What becomes of the depth of pixels."""
+
+    KEPT = "is kept"
+    EIGHT = "becomes 8 bits"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation's name and version with a checked value for each of its parameters, by name."""
+
+    name: str
+    version: int
+    parameters: tuple[tuple[str, Plain], ...] = ()
+
+    def __str__(self) -> str:
+        """As after ``--op``."""
+        words = ",".join(f"{name}={word_of(value)}" for name, value in self.parameters)
+        return f"{self.name}:{words}" if words else self.name
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A declared operation. Calling it applies it; keywords are the arguments of its function.
+
+    ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
+    first step, images are decoded that way.
+    """
+
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    version: int
+    example: str
+    alpha: Alpha
+    depth: Depth
+    colour8: bool
+    parameters: tuple[Parameter, ...]
+    help: str
+    description: str = field(repr=False)
+
+    def __call__(self, image: Image, **arguments: Any) -> Image:
+        """The image this operation makes of one of shape ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
+
+        def function(pixels: Image) -> Any:
+            return self.function(pixels, **arguments)
+
+        if not has_alpha(image) or self.alpha is Alpha.MOVED:
+            result = function(image)
+        elif self.alpha is Alpha.DROPPED:
+            result = function(colour(image))
+        else:
+            carry = beside_alpha if self.alpha is Alpha.KEPT else premultiplied
+            result = carry(function, image)
+        return result  # type: ignore[no-any-return]  # a function of another package may return anything
+
+    def step(self, given: Mapping[str, Any], *, words: bool = False) -> Step:
+        """This operation with these parameters, all checked, defaults filled in.
+
+        Raises
+        ------
+        UsageError
+            A parameter is unknown, missing or not allowed; named, with what was expected.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                raise UsageError(f"{self.name}: unknown parameter {name!r:.80}{nearest(name, known)}; {has}")
+        values = tuple((p.name, self._value(p, given, words)) for p in self.parameters)
+        return Step(self.name, self.version, tuple(sorted(values)))
+
+    def _value(self, parameter: Parameter, given: Mapping[str, Any], words: bool) -> Plain:
+        if parameter.name in given:
+            return parameter.value(self.name, given[parameter.name], word=words)
+        if parameter.default is None:
+            raise UsageError(f"{self.name}: {parameter.name} must be given: {parameter.expected}")
+        return parameter.default
+
+    def arguments(self, step: Step) -> dict[str, Any]:
+        """The keywords a step of this operation is called with, checked again.
+
+        Raises
+        ------
+        UsageError
+            The step was made by another version of this operation, or its parameters are not allowed.
+        """
+        if step.version != self.version:
+            raise UsageError(
+                f"{self.name}: the recipe was made with version {step.version} of this operation, here is "
+                f"version {self.version}: install the same version of its package on every machine"
+            )
+        checked = dict(self.step(dict(step.parameters)).parameters)
+        return {p.name: p.argument(checked[p.name]) for p in self.parameters}
+
+
+def operation(
+    *,
+    version: int,
+    example: str,
+    alpha: Alpha = Alpha.KEPT,
+    depth: Depth = Depth.KEPT,
+    colour8: bool = False,
+) -> Callable[[Callable[..., Any]], Operation]:
+    """Decorator: declares the function below it as an operation named like it (``_`` at its end is dropped).
+
+    Raises
+    ------
+    TypeError
+        The declaration is wrong: no docstring, or a parameter without type, range or text.
+    """
+
+    def declare(function: Callable[..., Any]) -> Operation:
+        name = function.__name__.rstrip("_").replace("_", "-")
+        text = inspect.cleandoc(function.__doc__ or "")
+        if not text:
+            raise TypeError(f"{name} needs a docstring: its first sentence is its help")
+        return Operation(
+            name=name,
+            function=function,
+            version=version,
+            example=example,
+            alpha=alpha,
+            depth=depth,
+            colour8=colour8,
+            parameters=_parameters(function, name),
+            help=_first_sentence(text),
+            description=text,
+        )
+
+    return declare
+
+
+def _parameters(function: Callable[..., Any], where: str) -> tuple[Parameter, ...]:
+    hints = get_type_hints(function, include_extras=True)
+    arguments = list(inspect.signature(function).parameters.values())[1:]
+    return tuple(parameter_of(argument, hints.get(argument.name), where) for argument in arguments)
+
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    return paragraph.split(". ")[0].rstrip(".")

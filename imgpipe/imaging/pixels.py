@@ -1,0 +1,111 @@
+"""What an image is while it is in memory, and how it changes depth and channels.
+
+An image is a NumPy array, ``(H, W)`` for grey or ``(H, W, 3)`` or ``(H, W, 4)`` for colour in OpenCV's order:
+blue, green, red, alpha. Its depth is one of three, each with its own white:
+
+=========  =======  =====================================
+dtype      white    found in
+=========  =======  =====================================
+uint8      255      every format
+uint16     65535    PNG, TIFF
+float32    1.0      TIFF; values outside 0 … 1 are allowed
+=========  =======  =====================================
+
+A change of depth maps white to white and rounds to nearest. Alpha is not weighted into the colours
+("straight"); `premultiplied` weights it in while a filter runs, so that no hidden colour seeps out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgpipe.imaging.lazy import lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import cv2
+    import numpy as np
+    import numpy.typing as npt
+
+    Image: TypeAlias = npt.NDArray[Any]
+else:
+    cv2 = lazy("cv2")
+    np = lazy("numpy")
+    Image = Any  # annotations are evaluated where operations are declared, without NumPy
+
+#: The value of white, by name of dtype. These are all the depths there are.
+WHITE: dict[str, float] = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+
+
+def problem(image: object) -> str:
+    """Why this is no image, or nothing."""
+    if not isinstance(image, np.ndarray):
+        return f"expected an image, got {type(image).__name__}"
+    if image.dtype.name not in WHITE:
+        return f"expected uint8, uint16 or float32 pixels, got {image.dtype.name}"
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+        return f"expected shape (H, W), (H, W, 3) or (H, W, 4), got {image.shape}"
+    return "" if image.size else f"no pixels: shape {image.shape}"
+
+
+def has_alpha(image: Image) -> bool:
+    return image.ndim == 3 and image.shape[2] == 4
+
+
+def with_depth(image: Image, depth: str) -> Image:
+    """The same picture with pixels of dtype ``depth``. Integers clip what is below black or above white."""
+    if image.dtype.name == depth:
+        return image
+    scaled: Image = image.astype(np.float32) * np.float32(WHITE[depth] / WHITE[image.dtype.name])
+    if depth == "float32":
+        return scaled
+    scaled = np.nan_to_num(scaled, copy=False)
+    return np.clip(np.rint(scaled), 0, WHITE[depth]).astype(depth)
+
+
+def grey(image: Image) -> Image:
+    """``(H, W)`` of the same dtype, with the weights of ITU-R BT.601: 0.299 red, 0.587 green, 0.114 blue."""
+    if image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY if has_alpha(image) else cv2.COLOR_BGR2GRAY)
+
+
+def colour(image: Image) -> Image:
+    """``(H, W, 3)`` of the same dtype, without alpha."""
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR) if has_alpha(image) else image
+
+
+def colour8(image: Image) -> Image:
+    """``(H, W, 3)`` uint8, without alpha: what OpenCV's ``IMREAD_COLOR`` gives."""
+    return with_depth(colour(image), "uint8")
+
+
+def joined(colours: Image, alpha: Image) -> Image:
+    """``(H, W, 4)`` from grey or colours and an alpha of the same size and dtype."""
+    return cv2.merge([*cv2.split(colour(colours)), alpha])
+
+
+def beside_alpha(function: Callable[[Image], Image], image: Image) -> Image:
+    """``function`` of the colours alone; alpha is put back as it was."""
+    if not has_alpha(image):
+        return function(image)
+    return joined(function(colour(image)), np.ascontiguousarray(image[:, :, 3]))
+
+
+def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
+    """``function`` of the colours weighted by alpha, and of alpha: for every function that mixes neighbours.
+
+    Porter and Duff, *Compositing digital images* (1984): a transparent pixel's colour has no weight.
+    """
+    if not has_alpha(image):
+        return function(image)
+    work = with_depth(image, "float32")
+    alpha = work[:, :, 3:]
+    filtered = function(np.concatenate([work[:, :, :3] * alpha, alpha], axis=2))
+    weight = filtered[:, :, 3:]
+    # Where nothing is left of alpha there is no colour to find: black.
+    filtered[:, :, :3] /= np.where(weight > 1e-6, weight, np.float32(np.inf))
+    return with_depth(filtered, image.dtype.name)

@@ -1,0 +1,221 @@
+"""A recipe: what is to be done to every image of a job. A checked list of steps, and the output's format.
+
+It has three spellings that mean the same value: ``--op`` words (`Recipe.from_options`), TOML (`Recipe.from_toml`)
+and an array on the wire (`Recipe.array`). The value is canonical: every parameter is filled in and
+typed, so the same work is equal, and has the same hash, whatever its spelling::
+
+    [1, [[name, version, [[parameter, value], …]], …], format or nil, quality]
+
+Words and TOML are checked against the table of operations where the user is. An array is checked for its
+shape alone: a coordinator passes on recipes whose operations only its workers have. `Recipe.bind` finds the
+functions, where the pixels are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgpack
+
+from imgpipe import limits
+from imgpipe.errors import ProtocolError, UsageError, nearest
+from imgpipe.imaging import codecs
+from imgpipe.imaging.codecs.encoding import QUALITY
+from imgpipe.imaging.operations import Operation, Step, find, parse
+from imgpipe.imaging.pixels import Image
+from imgpipe.schema import elided
+
+LAYOUT = 1  # of the array; another layout is another number
+DEFAULT = "edges"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A recipe whose operations have been found: called with an image, it gives the processed one.
+
+    ``steps`` are ``(name, function of one image)``. ``colour8`` says how images are to be decoded for it.
+    """
+
+    steps: tuple[tuple[str, Callable[[Image], Image]], ...]
+    colour8: bool
+
+    def __call__(self, image: Image) -> Image:
+        for _, step in self.steps:
+            image = step(image)
+        return image
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Steps in the order of work, an output format (None: that of the input) and a quality, 1 … 100."""
+
+    steps: tuple[Step, ...]
+    format: str | None = None
+    quality: int = QUALITY
+
+    @classmethod
+    def from_options(
+        cls, operations: Sequence[str] = (), format: str | None = None, quality: int = QUALITY
+    ) -> Recipe:
+        """What ``--op``, ``--format`` and ``--quality`` say; no operations means the default, `edges`.
+
+        Raises
+        ------
+        UsageError
+            An operation, a parameter or the format is unknown, or a value is not allowed.
+        """
+        steps = tuple(parse(words) for words in operations or (DEFAULT,))
+        if len(steps) > limits.OPERATION_MAX:
+            raise UsageError(f"{len(steps)} operations: a recipe has at most {limits.OPERATION_MAX}")
+        return cls(steps, checked_format(format), checked_quality(quality))
+
+    @classmethod
+    def from_toml(cls, text: str, file: str) -> Recipe:
+        """What a recipe file says; ``file`` is its name, for errors.
+
+        Raises
+        ------
+        UsageError
+            The text is wrong. The message names file, step, field, what was expected, and the nearest name.
+        """
+        from imgpipe.imaging.recipe_file import read
+
+        return cls(*read(text, file))
+
+    @classmethod
+    def from_array(cls, array: Any) -> Recipe:
+        """The recipe that came over the wire. Its operations need not be known here.
+
+        Raises
+        ------
+        ProtocolError
+            It does not have the shape of a recipe.
+        """
+        if not _is_recipe(array):
+            raise ProtocolError(f"expected a recipe [{LAYOUT}, steps, format, quality], got {elided(array)}")
+        steps = tuple(Step(name, version, parameters) for name, version, parameters in array[1])
+        return cls(steps, array[2], array[3])
+
+    def array(self) -> tuple[Any, ...]:
+        """Nested tuples of text, numbers, flags and None, for msgpack."""
+        steps = tuple((step.name, step.version, step.parameters) for step in self.steps)
+        return (LAYOUT, steps, self.format, self.quality)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names, in the order of work."""
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def changes_suffix(self) -> bool:
+        """Whether outputs may be named other than their inputs, and so may collide."""
+        return self.format is not None
+
+    @property
+    def hash(self) -> str:
+        """32 hexadecimal digits: the same for the same work, on every machine and in every version."""
+        packed: bytes = msgpack.packb(self.array())
+        return hashlib.blake2b(packed, digest_size=16).hexdigest()
+
+    def target(self, name: bytes) -> bytes:
+        """The relative name of the output of ``name``. A suffix that already means the format is left as it is."""
+        suffix = codecs.suffix_of(name)
+        if self.format is None or codecs.CODECS.get(suffix) is codecs.codec(self.format):
+            return name
+        stem = name[: len(name) - len(suffix) - 1] if suffix else name
+        return stem + b"." + self.format.encode()
+
+    def bind(self) -> Program:
+        """The functions this recipe names, with their parameters.
+
+        Raises
+        ------
+        UsageError
+            An operation is not known here, or in another version, or its package does not load.
+        """
+        return _bound(self)
+
+    def __str__(self) -> str:
+        """As options of a command."""
+        words = [f"--op {step}" for step in self.steps]
+        if self.format is not None:
+            words.append(f"--format {self.format}")
+        if self.quality != QUALITY:
+            words.append(f"--quality {self.quality}")
+        return " ".join(words)
+
+
+@lru_cache(maxsize=64)
+def _bound(recipe: Recipe) -> Program:
+    found = [(find(step.name), step) for step in recipe.steps]
+    steps = tuple((step.name, _applied(operation, operation.arguments(step))) for operation, step in found)
+    return Program(steps, colour8=bool(found) and found[0][0].colour8)
+
+
+def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Image], Image]:
+    return lambda image: operation(image, **arguments)
+
+
+def checked_format(format: Any) -> str | None:
+    """A format as asked for (``png``, ``.PNG``), as a suffix that can be written.
+
+    Raises
+    ------
+    UsageError
+        There is no such format.
+    """
+    if format is None:
+        return None
+    suffix = format.lower().removeprefix(".") if isinstance(format, str) else ""
+    if suffix not in codecs.WRITABLE:
+        known = sorted(codecs.WRITABLE)
+        hint = nearest(suffix, known)
+        raise UsageError(f"format: expected one of {', '.join(known)}, got {elided(format)}{hint}")
+    return suffix
+
+
+def checked_quality(quality: Any) -> int:
+    """A quality, 1 … 100.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if type(quality) is not int or not 1 <= quality <= 100:
+        raise UsageError(f"quality: expected an integer from 1 to 100, got {elided(quality)}")
+    return quality
+
+
+def _is_recipe(array: Any) -> bool:
+    if type(array) is not tuple or len(array) < 4 or array[0] != LAYOUT:
+        return False
+    _, steps, format_, quality = array[:4]
+    return (
+        type(steps) is tuple
+        and 0 < len(steps) <= limits.OPERATION_MAX
+        and all(map(_is_step, steps))
+        and (format_ is None or format_ in codecs.WRITABLE)
+        and type(quality) is int
+        and 1 <= quality <= 100
+    )
+
+
+def _is_step(step: Any) -> bool:
+    if type(step) is not tuple or len(step) != 3:
+        return False
+    name, version, parameters = step
+    return type(name) is str and type(version) is int and type(parameters) is tuple and all(map(_is_pair, parameters))
+
+
+def _is_pair(pair: Any) -> bool:
+    return (
+        type(pair) is tuple
+        and len(pair) == 2
+        and type(pair[0]) is str
+        and type(pair[1]) in (int, float, str, bool)
+    )

@@ -1,0 +1,67 @@
+"""Every bound, in one place, each with the reason for its number.
+
+Sizes are bytes, names ending in ``_s`` are seconds, everything else is a count.
+"""
+
+from __future__ import annotations
+
+# --- the wire ---------------------------------------------------------------------------------
+FRAME_MAX = 512 * 1024  # unpacking 512 KiB of empty arrays takes some 50 MB: bearable for any machine
+HELLO_FRAME_MAX = 4 * 1024  # a stranger may make us hold this much before it has proved anything
+BATCH_MAX = 1024  # items in one assignment or answer: names of 400 bytes still fit in a frame
+NAME_MAX = 4096  # PATH_MAX of Linux: no longer relative name can be opened
+NAME_PART_MAX = 255  # NAME_MAX of every common file system
+TEXT_MAX = 2000  # a reason or an error message: enough for a person, too short to flood a log
+OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
+
+# --- a stream ---------------------------------------------------------------------------------
+HELLO_S = 10.0  # the whole hello; a stranger that says nothing is gone after this
+HEARTBEAT_S = 1.0  # a peer that has said nothing for this long says so
+SUSPECT_S = 4.0  # silent this long: no new work (four beats lost)
+DEAD_S = 12.0  # silent this long: the connection is closed and its images go elsewhere
+LEASE_S = 9.0  # a worker that hears nothing this long commits nothing: it must be shorter than DEAD_S
+WRITE_BUFFER_MAX = 8 * 1024 * 1024  # unsent bytes for one peer; above it, it gets nothing new
+REDIAL_MIN_S = 0.2  # first wait before dialling a machine again …
+REDIAL_MAX_S = 15.0  # … doubled up to this, with jitter of ±50 %
+RECONNECT_S = 30.0  # contract: a client gives up when the coordinator is not back after this
+STRANGERS_MAX = 256  # connections that have not said hello; more are closed at once
+
+# --- the scheduler ----------------------------------------------------------------------------
+WINDOW = 4096  # names of a job known and not yet assigned: 0.1 s of work at the highest measured rate
+LISTING_BATCH = 256  # names the listing hands over at once
+PREFETCH_S = 0.02  # credit beyond the slots covers this much work: a round trip and a busy turn of the loop
+PREFETCH_MAX = 512  # … but never more images than this on one worker
+WAITING_MAX = 1024  # delayed images on one worker (design): they hold no credit
+LOSSES_MAX = 20  # workers that died under one image before it is `lost`
+REFUSALS_MAX = 16  # then an image may be forced (semantics)
+REFUSALS_MAX_REDRAW = 64  # the same in `redraw` (semantics)
+COOL_FIRST_S = 0.001  # cooling after the second refusal in a row; it doubles from here
+COOL_MAX_S = 0.05  # … to at most this, or live workers / COOL_PROBES seconds
+COOL_PROBES_PER_S = 200.0  # a fleet that refuses everything is asked this often in all
+REDRAW_PAUSE_S = 0.001  # an image that everyone with room has refused waits this long (semantics)
+ASIDE_MIN_S = 2.0  # first wait before a worker that cannot see a job's folders is asked again …
+ASIDE_MAX_S = 60.0  # … doubled up to this
+JOBS_MAX = 256  # unfinished jobs on one coordinator
+FINISHED_JOBS_MAX = 64  # ended jobs whose facts are still kept to be followed
+FACTS_RING = 65_536  # facts of a job kept for followers; older ones are gone until there is a ledger
+TASKS_MAX = 1 << 40  # task numbers; fits every reader of the wire
+
+# --- the pool ---------------------------------------------------------------------------------
+SLOTS_MAX = 1024  # pool processes on one machine
+DEPTH_S = 0.005  # work queued in one process: covers the way from answer to next image
+DEPTH_MAX = 256  # … but never more images than this in one process
+WATCH_S = 0.25  # how often running images are held against their time limit
+START_FAILURES_MAX = 5  # processes in a row that die before they are ready: the pool gives up
+START_S = 60.0  # a process that is not ready after this is killed
+RECYCLE_IMAGES = 100_000  # a process is replaced after this many images …
+RECYCLE_GROWTH = 1024 * 1024 * 1024  # … or when its memory has grown by this much
+
+# --- files ------------------------------------------------------------------------------------
+DEPTH_OF_FOLDERS_MAX = 128  # folders within folders: deeper is a loop of links or of mounts
+IMAGE_BYTES_MAX = 2 * 1024 * 1024 * 1024  # one encoded image: OpenCV takes no larger buffer
+MACHINES_MAX = 10_000  # lines of machines.txt
+DIRECTORY_CACHE = 64  # folders a pool process keeps open for one job
+
+# --- waiting, for people ----------------------------------------------------------------------
+REPORT_EVERY_S = 10.0  # contract: a plain progress line every 10 s where there is no terminal
+FAILED_SHOWN = 20  # contract: failed images listed by a summary

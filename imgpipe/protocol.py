@@ -1,0 +1,513 @@
+"""What the machines say to each other: frames, messages, and nothing of sockets.
+
+A frame is a 4-byte big-endian length and that many bytes of msgpack: one array ``[kind, field, …]``. `Frames`
+cuts a stream of bytes into frames, wherever the bytes were cut on their way; `decode` turns a frame into a
+checked message; `encode` does the reverse. The one exception that leaves this module is `ProtocolError`,
+whatever arrived, and a frame that is too long is refused when its length has been read, before anything is
+allocated for it.
+
+============  =========================================  ======================================
+speakers      hello, then                                answers
+============  =========================================  ======================================
+coordinator   Job, Execute, DelayedExecute, Cancel,      JobReady, Rejected, Waiting, Done,
+→ worker      Forget                                     Failed, Unseen, Returned, Draining
+client        SubmitRequest, Follow, CancelJob,          Accepted, Declined, Facts, Finished,
+→ coordinator StatusRequest                              Status
+============  =========================================  ======================================
+
+``(task, attempt)`` is a fencing token: an answer that names an attempt which is no longer alive changes
+nothing. Names of files travel as bytes, relative to a named root.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgpack
+
+from imgpipe import limits
+from imgpipe.errors import Kind, ProtocolError
+from imgpipe.facts import FACTS
+from imgpipe.schema import (
+    COUNT,
+    FLAG,
+    NAME,
+    TEXT,
+    WORD,
+    Count,
+    Elided,
+    Flag,
+    Folder,
+    Number,
+    Path,
+    Probability,
+    Registry,
+    Seconds,
+    Shape,
+    Text,
+    Word,
+    Words,
+    all_counts,
+    is_relative,
+    many,
+    octets,
+    rows,
+)
+
+MAGIC = b"imgpipe"
+VERSION = 1
+LENGTH = struct.Struct(">I")
+MESSAGES = Registry("message")
+
+#: One image for a worker: ``(task, attempt, name, size in bytes)``.
+Item = tuple[int, int, bytes, int]
+#: ``(task, attempt)``.
+Token = tuple[int, int]
+#: ``(task, attempt, read, decode, operate, encode, write)``, the last five in microseconds.
+DoneRow = tuple[int, int, int, int, int, int, int]
+#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better.
+FailedRow = tuple[int, int, str, str, bool]
+
+_KINDS = frozenset(map(str, Kind))
+_KIND = Shape("kind of failure", lambda v: type(v) is str and v in _KINDS)
+
+
+def _is_item(row: tuple[Any, ...]) -> bool:
+    task, attempt, name, size = row[:4]
+    return all_counts((task, attempt, size)) and type(name) is bytes and is_relative(name)
+
+
+Items = Annotated[tuple[Item, ...], rows(COUNT, COUNT, NAME, COUNT, whole=_is_item)]
+Tokens = Annotated[tuple[Token, ...], rows(COUNT, COUNT, whole=all_counts)]
+DoneRows = Annotated[
+    tuple[DoneRow, ...], rows(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, whole=all_counts)
+]
+FailedRows = Annotated[tuple[FailedRow, ...], rows(COUNT, COUNT, _KIND, TEXT, FLAG)]
+Samples = Annotated[tuple[tuple[bytes, int], ...], rows(NAME, COUNT)]
+Nonce = Annotated[bytes, octets(64)]
+
+
+def _is_plain(value: Any, depth: int = 5) -> bool:
+    """Arrays of text, numbers, flags and nothing, not too deep: what a recipe is made of."""
+    if type(value) is tuple:
+        return depth > 0 and len(value) <= 256 and all(_is_plain(v, depth - 1) for v in value)
+    return value is None or type(value) in (str, int, float, bool)
+
+
+Recipe = Annotated[tuple[Any, ...], Shape("recipe", lambda v: type(v) is tuple and _is_plain(v))]
+
+
+# --- the hello ----------------------------------------------------------------------------------
+
+
+@MESSAGES.kind(1)
+@dataclass(frozen=True, slots=True)
+class Hello(Elided):
+    """First word of the side that dialled. ``epoch`` is 0 but for a coordinator; ``peer`` names who is dialled."""
+
+    magic: Annotated[bytes, octets(16)]
+    versions: Annotated[tuple[int, ...], many(COUNT, 16)]
+    role: Word
+    epoch: Count
+    nonce: Nonce
+    auth: Words
+    name: Word
+    peer: Word = ""
+
+
+@MESSAGES.kind(2)
+@dataclass(frozen=True, slots=True)
+class Challenge(Elided):
+    """The listener's nonce, and its proof for the dialler's."""
+
+    nonce: Nonce
+    proof: Nonce
+
+
+@MESSAGES.kind(3)
+@dataclass(frozen=True, slots=True)
+class Proof(Elided):
+    """The dialler's proof for the listener's nonce. Empty until keys exist."""
+
+    proof: Nonce
+
+
+@MESSAGES.kind(4)
+@dataclass(frozen=True, slots=True)
+class Welcome(Elided):
+    """The hello is done; both speak this version from here."""
+
+    version: Count
+    role: Word
+    name: Word
+
+
+@MESSAGES.kind(5)
+@dataclass(frozen=True, slots=True)
+class Refused(Elided):
+    """Instead of any answer: why not. A refused peer does not retry."""
+
+    why: Text
+
+
+@MESSAGES.kind(6)
+@dataclass(frozen=True, slots=True)
+class Beat(Elided):
+    """I have had nothing to say, and am alive."""
+
+
+# --- coordinator → worker -----------------------------------------------------------------------
+
+
+@MESSAGES.kind(10)
+@dataclass(frozen=True, slots=True)
+class Job(Elided):
+    """A job's constants, once per stream; asks whether the worker sees the folders (`JobReady`).
+
+    ``empty`` jobs touch no file. ``samples`` are up to three listed images with their sizes: one of them must be there.
+    """
+
+    job: Word
+    empty: Flag
+    source_root: Word
+    source: Folder
+    output_root: Word
+    output: Folder
+    recipe: Recipe
+    timeout_s: Seconds
+    samples: Samples
+
+
+@MESSAGES.kind(11)
+@dataclass(frozen=True, slots=True)
+class Execute(Elided):
+    """Process these images; you may refuse. ``alone``: each in a process that holds no other image."""
+
+    job: Word
+    items: Items
+    alone: Flag = False
+
+
+@MESSAGES.kind(12)
+@dataclass(frozen=True, slots=True)
+class DelayedExecute(Elided):
+    """Process these images; you may delay them but not refuse."""
+
+    job: Word
+    items: Items
+    alone: Flag = False
+
+
+@MESSAGES.kind(13)
+@dataclass(frozen=True, slots=True)
+class Cancel(Elided):
+    """These attempts are written off: do not start them, do not commit them, do not answer."""
+
+    job: Word
+    tokens: Tokens
+
+
+@MESSAGES.kind(14)
+@dataclass(frozen=True, slots=True)
+class Forget(Elided):
+    """The job has ended: forget its constants."""
+
+    job: Word
+
+
+# --- worker → coordinator -----------------------------------------------------------------------
+
+
+@MESSAGES.kind(20)
+@dataclass(frozen=True, slots=True)
+class Offer(Elided):
+    """What a worker (or, to its worker, a pool process) can be given."""
+
+    slots: Count
+    operations: Words
+    codecs: Words
+    roots: Words
+    load: Probability = 0.0
+
+
+@MESSAGES.kind(21)
+@dataclass(frozen=True, slots=True)
+class JobReady(Elided):
+    """Whether the worker can work on the job, and if not, why."""
+
+    job: Word
+    ready: Flag
+    why: Text = ""
+
+
+@MESSAGES.kind(22)
+@dataclass(frozen=True, slots=True)
+class Rejected(Elided):
+    """Refused, untouched."""
+
+    job: Word
+    tokens: Tokens
+
+
+@MESSAGES.kind(23)
+@dataclass(frozen=True, slots=True)
+class Waiting(Elided):
+    """Accepted, and waiting for their delay to pass: they hold no credit while they do."""
+
+    job: Word
+    tokens: Tokens
+
+
+@MESSAGES.kind(24)
+@dataclass(frozen=True, slots=True)
+class Done(Elided):
+    """Their outputs are in place."""
+
+    job: Word
+    rows: DoneRows
+
+
+@MESSAGES.kind(25)
+@dataclass(frozen=True, slots=True)
+class Failed(Elided):
+    """They have no output, and why."""
+
+    job: Word
+    rows: FailedRows
+
+
+@MESSAGES.kind(26)
+@dataclass(frozen=True, slots=True)
+class Unseen(Elided):
+    """The job's folders are gone, full or read-only here: the images go back, and no more of this job, please."""
+
+    job: Word
+    tokens: Tokens
+    why: Text
+
+
+@MESSAGES.kind(27)
+@dataclass(frozen=True, slots=True)
+class Returned(Elided):
+    """Accepted and not started: they go back."""
+
+    job: Word
+    tokens: Tokens
+
+
+@MESSAGES.kind(28)
+@dataclass(frozen=True, slots=True)
+class Draining(Elided):
+    """No more work, please: I leave when what I run has ended."""
+
+    why: Text = ""
+
+
+# --- client → coordinator -----------------------------------------------------------------------
+
+
+@MESSAGES.kind(40)
+@dataclass(frozen=True, slots=True)
+class SubmitRequest(Elided):
+    """A job. ``output`` may be empty: the default. ``count`` > 0 asks for that many empty tasks instead of a folder."""
+
+    source: Path
+    output: Path
+    recipe: Recipe
+    mode: Word
+    include: Words
+    exclude: Words
+    existing: Word
+    retries: Count
+    timeout_s: Seconds
+    priority: Number
+    count: Count = 0
+    dry_run: Flag = False
+    list_ignored: Flag = False
+
+
+@MESSAGES.kind(41)
+@dataclass(frozen=True, slots=True)
+class Accepted(Elided):
+    """The job's id, and the folders it was understood to mean."""
+
+    job: Word
+    source: Path
+    output: Path
+
+
+@MESSAGES.kind(42)
+@dataclass(frozen=True, slots=True)
+class Declined(Elided):
+    """The request cannot be done. ``code`` is the exit code it deserves: 2 or 4."""
+
+    code: Count
+    why: Text
+
+
+@MESSAGES.kind(43)
+@dataclass(frozen=True, slots=True)
+class Follow(Elided):
+    """Tell me this job's facts from this number on; ``job`` may be a unique prefix of four or more characters."""
+
+    job: Word
+    first: Count
+
+
+def _is_fact(value: Any) -> bool:
+    FACTS.record(value)
+    return True
+
+
+@MESSAGES.kind(44)
+@dataclass(frozen=True, slots=True)
+class Facts(Elided):
+    """Facts of a job, numbered from ``first`` on without a gap. A gap between two of these is one nobody kept."""
+
+    job: Word
+    first: Count
+    facts: Annotated[tuple[tuple[Any, ...], ...], many(Shape("fact", _is_fact))]
+
+
+@MESSAGES.kind(45)
+@dataclass(frozen=True, slots=True)
+class Finished(Elided):
+    """The job has ended and all its facts were told. ``elapsed_s`` is the coordinator's own measure."""
+
+    job: Word
+    elapsed_s: Seconds
+
+
+@MESSAGES.kind(46)
+@dataclass(frozen=True, slots=True)
+class CancelJob(Elided):
+    """Hand out nothing more; with ``drain`` what is in hand may end."""
+
+    job: Word
+    drain: Flag
+
+
+@MESSAGES.kind(47)
+@dataclass(frozen=True, slots=True)
+class StatusRequest(Elided):
+    """How is the fleet?"""
+
+
+@MESSAGES.kind(48)
+@dataclass(frozen=True, slots=True)
+class Status(Elided):
+    """The fleet and its jobs. More rows than fit in one frame are sent as several; ``more`` is then true.
+
+    ``workers``: ``[name, address, state, slots, in flight, waiting, done, why]``;
+    ``jobs``: ``[job, mode, state, source, output, total, done, failed, remaining, why]``.
+    """
+
+    name: Word
+    version: Word
+    epoch: Count
+    workers: Annotated[
+        tuple[tuple[str, str, str, int, int, int, int, str], ...],
+        rows(WORD, WORD, WORD, COUNT, COUNT, COUNT, COUNT, TEXT),
+    ]
+    jobs: Annotated[
+        tuple[tuple[str, str, str, bytes, bytes, int, int, int, int, str], ...],
+        rows(
+            WORD, WORD, WORD, octets(limits.NAME_MAX), octets(limits.NAME_MAX), COUNT, COUNT, COUNT, COUNT, TEXT
+        ),
+    ]
+    more: Flag = False
+
+
+# --- bytes ↔ messages ---------------------------------------------------------------------------
+
+
+def encode(message: Any) -> bytes:
+    """One frame, length and all.
+
+    Raises
+    ------
+    ValueError
+        The frame would be longer than any peer accepts: batches go through `encode_batch`.
+    """
+    body: bytes = msgpack.packb(MESSAGES.array(message))
+    if len(body) > limits.FRAME_MAX:
+        raise ValueError(f"a frame of {len(body)} bytes is over {limits.FRAME_MAX}: {message}")
+    return LENGTH.pack(len(body)) + body
+
+
+def encode_batch(make: Callable[[tuple[Any, ...]], Any], batch: Sequence[Any]) -> Iterator[bytes]:
+    """Frames for ``make(rows)`` that together hold the whole batch, in order, each within every limit."""
+    if len(batch) > limits.BATCH_MAX:
+        for start in range(0, len(batch), limits.BATCH_MAX):
+            yield from encode_batch(make, batch[start : start + limits.BATCH_MAX])
+        return
+    try:
+        yield encode(make(tuple(batch)))
+    except ValueError:
+        if len(batch) < 2:
+            raise
+        middle = len(batch) // 2
+        yield from encode_batch(make, batch[:middle])
+        yield from encode_batch(make, batch[middle:])
+
+
+def decode(body: bytes) -> Any:
+    """The checked message in one frame's body (without its length)."""
+    try:
+        array = msgpack.unpackb(body, use_list=False, strict_map_key=False)
+    except Exception as error:  # msgpack raises half a dozen types for bad bytes, UnicodeDecodeError among them
+        raise ProtocolError(f"not msgpack: {error!r:.200}") from None
+    return MESSAGES.record(array)
+
+
+class Frames:
+    """Cuts a stream of bytes into frames' bodies.
+
+    ``feed`` is a generator on purpose: ``frame_max`` is read anew for every frame, so a limit lifted by the message
+    in one frame (`Welcome`) already holds for the next one in the same bytes. It must be run to its end, or to
+    its error, before more is fed.
+    """
+
+    def __init__(self, frame_max: int = limits.FRAME_MAX) -> None:
+        self.frame_max = frame_max
+        self._rest = bytearray()
+        self._needed = 0  # bytes before the rest can hold a frame: no look at it, and no copy, before
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        start, end = 0, len(data)
+        self._needed = LENGTH.size
+        while end - start >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(data, start)
+            if length > self.frame_max:
+                raise ProtocolError(
+                    f"a frame of {length} bytes, at most {self.frame_max} are allowed here{_guess(data, start)}"
+                )
+            body = start + LENGTH.size
+            if end - body < length:
+                self._needed = LENGTH.size + length
+                break
+            start = body + length
+            yield bytes(data[body:start])
+        self._rest += data[start:end]
+
+
+def _guess(data: bytes | bytearray | memoryview, start: int) -> str:
+    head = bytes(data[start : start + 8])
+    if head[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"HTTP"):
+        return " (this looks like HTTP)"
+    return " (this looks like TLS)" if head[:2] == b"\x16\x03" else ""
+
+
+def shown(name: bytes) -> str:
+    """A file name as text for people: what is not UTF-8 or not printable is escaped (``\\xNN``)."""
+    decoded = name.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)

@@ -1,0 +1,160 @@
+"""The workers, and what each can be given: who is live, who sees which job's folders, who has room.
+
+Before a job's first assignment to a worker, `Job` asks it whether it sees the folders. Until it says yes it gets
+none of the job's images; if it says no it stands ASIDE for that job, and is asked again, less and less often.
+A job's ``eligible`` set and its policy are kept true here, incrementally.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from imgpipe import limits
+from imgpipe.facts import WorkerChanged
+from imgpipe.protocol import Offer
+from imgpipe.scheduling.automaton import Sight, WorkerState
+from imgpipe.scheduling.records import JobRecord, View, WorkerRecord
+
+
+class Fleet:
+    """Worker records by name, and their standing with every unfinished job."""
+
+    def __init__(self, jobs: dict[str, JobRecord], send: Callable[[str, Any], None]) -> None:
+        self.workers: dict[str, WorkerRecord] = {}
+        self.live = 0
+        self._jobs = jobs
+        self._send = send
+        self._asks: list[tuple[float, str, str]] = []  # when to ask which worker again about which job
+
+    # --- workers come and go --------------------------------------------------------------------
+
+    def know(self, name: str, address: str) -> WorkerRecord:
+        """A worker there should be, though nobody has heard of it yet."""
+        worker = self.workers.get(name)
+        if worker is None:
+            worker = self.workers[name] = WorkerRecord(name, address)
+            self._tell_all(worker)
+        return worker
+
+    def joined(self, worker: WorkerRecord, offer: Offer, address: str) -> None:
+        worker.address = address or worker.address
+        worker.slots = max(1, offer.slots)
+        worker.reset(offer)
+        self.become(worker, WorkerState.LIVE, "")
+        for job in self._jobs.values():
+            if job.introduced:
+                self.ask(worker, job)
+
+    def become(self, worker: WorkerRecord, state: WorkerState, why: str) -> None:
+        """Change a worker's state; a change nobody could notice tells nobody."""
+        if (worker.state, worker.why) == (state, why):
+            return
+        self.live += (state is WorkerState.LIVE) - (worker.state is WorkerState.LIVE)
+        worker.state, worker.why = state, why
+        for job in self._jobs.values():
+            self._recount(worker, job)
+        self._tell_all(worker)
+
+    # --- who can do what ------------------------------------------------------------------------
+
+    def introduce(self, job: JobRecord) -> None:
+        """The job's constants are complete: ask every live worker."""
+        job.introduced = True
+        for worker in self.workers.values():
+            if worker.state is not WorkerState.GONE:
+                self.ask(worker, job)
+
+    def ask(self, worker: WorkerRecord, job: JobRecord) -> None:
+        lacks = _lacks(worker.offer, job) if worker.offer else "it has made no offer"
+        known = worker.sights.get(job.id)
+        view = worker.sights[job.id] = known or View(Sight.ASKED)
+        if lacks:
+            view.sight, view.why = Sight.UNABLE, lacks
+            job.tell(self.seen_as(worker, job))
+        else:
+            view.sight = Sight.ASKED
+            self._send(worker.name, job.constants)
+
+    def answered(self, worker: WorkerRecord, job: JobRecord, ready: bool, why: str, now: float) -> None:
+        """The worker sees the job's folders, or does not, or no longer does."""
+        view = worker.sights.setdefault(job.id, View(Sight.ASKED))
+        before = (view.sight, view.why)
+        if ready:
+            view.sight, view.why, view.retry_s = Sight.READY, "", limits.ASIDE_MIN_S
+        else:
+            view.sight, view.why = Sight.ASIDE, why
+            heapq.heappush(self._asks, (now + view.retry_s, worker.name, job.id))
+            view.retry_s = min(2 * view.retry_s, limits.ASIDE_MAX_S)
+        self._recount(worker, job)
+        if (view.sight, view.why) != before:
+            job.tell(self.seen_as(worker, job))
+
+    def ask_again(self, now: float) -> None:
+        """Those who stood aside long enough are asked once more."""
+        while self._asks and self._asks[0][0] <= now:
+            _, name, job_id = heapq.heappop(self._asks)
+            worker, job = self.workers.get(name), self._jobs.get(job_id)
+            if worker is None or job is None or worker.state is WorkerState.GONE:
+                continue
+            view = worker.sights.get(job_id)
+            if view is not None and view.sight is Sight.ASIDE:
+                self.ask(worker, job)
+
+    def ask_at(self) -> float | None:
+        return self._asks[0][0] if self._asks else None
+
+    # --- who has room ---------------------------------------------------------------------------
+
+    def changed(self, worker: WorkerRecord) -> None:
+        """Its room, its speed or its mood changed: tell every policy it stands in."""
+        has_room = worker.room > 0 and worker.state is WorkerState.LIVE
+        for job in self._jobs.values():
+            eligible = has_room and worker.name in job.eligible
+            for policy in job.policies():
+                if eligible:
+                    policy.offer(worker)
+                else:
+                    policy.withdraw(worker)
+
+    def _recount(self, worker: WorkerRecord, job: JobRecord) -> None:
+        view = worker.sights.get(job.id)
+        if worker.state is WorkerState.LIVE and view is not None and view.sight is Sight.READY:
+            job.eligible.add(worker.name)
+        else:
+            job.eligible.discard(worker.name)
+            job.refusing.discard(worker.name)
+        self.changed(worker)
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def seen_as(self, worker: WorkerRecord, job: JobRecord) -> WorkerChanged:
+        """The worker's state as this job sees it."""
+        view = worker.sights.get(job.id)
+        if worker.state is WorkerState.LIVE and view is not None and view.why:
+            state, why = "aside", view.why
+        else:
+            state, why = str(worker.state), worker.why
+        return WorkerChanged(worker.name, worker.address, state, worker.slots, why)
+
+    def _tell_all(self, worker: WorkerRecord) -> None:
+        for job in self._jobs.values():
+            job.tell(self.seen_as(worker, job))
+
+
+def _lacks(offer: Offer, job: JobRecord) -> str:
+    """What the worker would need to be given this job, or nothing."""
+    spec, constants = job.spec, job.spec.constants
+    missing = [name for name in spec.operations if name not in offer.operations]
+    if missing:
+        return f"it has no operation {', '.join(missing)}: install the package that brings it there"
+    missing = [suffix for suffix in spec.codecs if suffix not in offer.codecs]
+    if missing:
+        return f"it cannot write {', '.join(missing)}"
+    if constants.empty:
+        return ""
+    for root in (constants.source_root, constants.output_root):
+        if root not in offer.roots:
+            return f"it has no root {root!r}: start it with --root {root}=PATH"
+    return ""

@@ -1,0 +1,129 @@
+"""Handing out: which job is next, which of its images, to which worker, and whether it may refuse.
+
+Jobs: the highest priority first, then the one that was given the least slot time. An assignment is charged with
+the mean time of the job's images, or, while that is unknown, with the mean of the others'; so a small job
+that comes in the middle of a large one gets its share at once. Images: first come, first served, but what came
+back goes first. Workers: as the job's mode says (`placement`).
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from imgpipe import limits
+from imgpipe.facts import Started
+from imgpipe.protocol import Item
+from imgpipe.scheduling.automaton import TRANSITIONS, Event
+from imgpipe.scheduling.fleet import Fleet
+from imgpipe.scheduling.placement import LeastBusy
+from imgpipe.scheduling.records import JobRecord, Task, WorkerRecord
+
+#: Slot time charged for an image when nothing is known yet of any job: only ratios matter.
+_UNKNOWN_SERVICE_S = 0.001
+
+#: ``(worker, job, must accept, alone)``: what may travel in one message.
+Address = tuple[str, str, bool, bool]
+
+
+class HandOut:
+    """Gives queued tasks to workers with room.
+
+    Attributes
+    ----------
+    assigned : dict
+        What was given out since it was last cleared, by `Address`.
+    deadline : float
+        When more might be given out though nothing has happened; infinite if never.
+    """
+
+    def __init__(self, jobs: dict[str, JobRecord], fleet: Fleet, rng: Random, epoch: int) -> None:
+        self.assigned: dict[Address, list[Item]] = {}
+        self.deadline = math.inf
+        self.clock = 0.0  # slot time given to the job served last: where a new job starts
+        self._jobs = jobs
+        self._fleet = fleet
+        self._rng = rng
+        self._serial = epoch << 32
+
+    def run(self, now: float) -> None:
+        """Assign until no job has both a task and a worker for it."""
+        self.deadline = math.inf
+        blocked: set[str] = set()
+        for job in self._jobs.values():
+            self._unpause(job, now)
+        while (next_job := self._next_job(blocked)) is not None:
+            if not self._place_next(next_job, now):
+                blocked.add(next_job.id)
+        for job in self._jobs.values():
+            if job.queue:
+                self.deadline = min(self.deadline, job.policy.ready_at() or math.inf)
+            self.deadline = min(self.deadline, job.paused_until)
+
+    def _next_job(self, blocked: set[str]) -> JobRecord | None:
+        waiting = [job for job in self._jobs.values() if job.queue and job.id not in blocked]
+        if not waiting:
+            return None
+        chosen = min(waiting, key=lambda job: (-job.spec.priority, job.served)) if waiting[1:] else waiting[0]
+        self.clock = max(self.clock, chosen.served)
+        return chosen
+
+    def _place_next(self, job: JobRecord, now: float) -> bool:
+        """Assign the task at the head of the queue, or let it wait; False if no worker can take it."""
+        task = job.queue[0]
+        forced = self._is_to_be_forced(task)
+        policy = self._forced_policy(job) if forced else job.policy
+        worker = policy.choose(self._rng, now, task.avoid)
+        if worker is None:
+            return False
+        job.queue.popleft()
+        if not forced and job.spec.mode.pauses and task.refusers and policy.all_within(task.refusers):
+            self._pause(task, now)
+        else:
+            self._assign(task, self._fleet.workers[worker.name], forced, now)
+        return True
+
+    def _is_to_be_forced(self, task: Task) -> bool:
+        job = task.job
+        return task.refusals >= job.spec.mode.refusals_max and len(job.refusing) >= len(job.eligible)
+
+    def _forced_policy(self, job: JobRecord) -> LeastBusy:
+        if job.forced_policy is None:
+            job.forced_policy = LeastBusy()
+            for name in job.eligible:
+                self._fleet.changed(self._fleet.workers[name])
+        return job.forced_policy
+
+    def _pause(self, task: Task, now: float) -> None:
+        task.refusers.clear()
+        task.job.paused.append(task)
+        task.job.paused_until = min(task.job.paused_until, now + limits.REDRAW_PAUSE_S)
+
+    def _unpause(self, job: JobRecord, now: float) -> None:
+        if job.paused_until <= now:
+            job.queue.extendleft(reversed(job.paused))
+            job.paused.clear()
+            job.paused_until = math.inf
+
+    def _assign(self, task: Task, worker: WorkerRecord, forced: bool, now: float) -> None:
+        job = task.job
+        task.state = TRANSITIONS[task.state, Event.ASSIGN].target
+        self._serial += 1
+        task.attempts[self._serial] = worker
+        task.count += 1
+        worker.held[self._serial] = task
+        must_accept = forced or not job.spec.mode.may_refuse
+        items = self.assigned.setdefault((worker.name, job.id, must_accept, task.alone), [])
+        items.append((task.number, self._serial, task.name, task.size))
+        job.served += job.service_s or self._typical_service_s()
+        if forced:
+            job.forced += 1
+            job.counts_of(worker.name).forced += 1
+        if not job.started:
+            job.started = True
+            job.tell(Started(max(0.0, now - job.opened_at)))
+        self._fleet.changed(worker)
+
+    def _typical_service_s(self) -> float:
+        known = [job.service_s for job in self._jobs.values() if job.service_s]
+        return sum(known) / len(known) if known else _UNKNOWN_SERVICE_S

@@ -1,0 +1,33 @@
+"""Finds images, opens below a root, commits outputs.
+
+==========  ===================================================================================
+`roots`     names for the directories that may be touched, and where SOURCE and output lie in them
+`folder`    one directory below a root: read, commit, remove, and never leave the root
+`listing`   the images of a folder, streamed
+`globs`     the patterns of ``--include`` and ``--exclude``
+`names`     temporary files, nonces, collisions
+==========  ===================================================================================
+
+Names are bytes everywhere: what the file system can hold, imgpipe can process.
+"""
+
+from imgpipe.storage.folder import Folder, reason
+from imgpipe.storage.listing import Entry, Passed, walk
+from imgpipe.storage.names import Collisions, folds_case, nonce_name, temporary_name
+from imgpipe.storage.roots import Roots, check_output, layout, parse_roots
+
+__all__ = [
+    "Collisions",
+    "Entry",
+    "Folder",
+    "Passed",
+    "Roots",
+    "check_output",
+    "folds_case",
+    "layout",
+    "nonce_name",
+    "parse_roots",
+    "reason",
+    "temporary_name",
+    "walk",
+]

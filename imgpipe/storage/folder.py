@@ -1,0 +1,321 @@
+"""A directory below a root: nothing outside the root is opened, and no output is ever half there.
+
+*Inside.* The root may be reached through links: whoever named it chose so. Below it every part of a name is
+opened on its own, relative to the descriptor of the part before and never through a link; so a link
+that is swapped in between a look and an open is refused as well. Images come folder by folder, so the
+descriptors of the folders used last are kept. One that has been removed or replaced since answers ENOENT or ESTALE;
+then all are given up, and the open is tried once more from the root down.
+
+*Whole.* A commit writes a temporary file beside its target and renames it: readers see the old file or the new
+one. The rename is also the fence. Who removes the temporary file before it has taken the attempt's right to commit,
+and the attempt sees that as ``False``, not as an error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self, TypeVar
+
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind
+from imgpipe.schema import is_folder
+
+_ROOT = os.O_RDONLY | os.O_DIRECTORY
+_FOLDER = _ROOT | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO without a writer must not hang
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_STALE = (errno.ENOENT, errno.ESTALE)
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+_NO_NAME = (b"", b".", b"..")
+_PROBE_SIZE = 4096  # bytes: one block, so that a full disk is noticed
+
+Data = bytes | bytearray | memoryview
+Result = TypeVar("Result")
+
+
+def reason(error: OSError) -> str:
+    """Why the operating system said no, in its own words, to stand in the middle of a sentence."""
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]
+
+
+class Folder:
+    """A directory below a root, and the files below it, by relative name (bytes, parts joined by ``/``).
+
+    Names are checked: one that is absolute or has ``..`` in it raises ValueError. Everything else that goes
+    wrong with a file raises OSError, where nothing else is said. Not for several threads at once.
+    """
+
+    def __init__(self, root: bytes, relative: bytes, *, make: bool = False) -> None:
+        """``root`` is absolute, ``relative`` below it (``b""``: the root); ``make`` makes what is missing of it.
+
+        Raises
+        ------
+        OSError
+            It is missing, no directory, behind a link below the root, or cannot be read.
+        """
+        self.root = root
+        self.relative = relative
+        self.path = os.path.join(root, relative) if relative else root
+        self._opened: dict[bytes, int] = {}  # folder → descriptor, the one used last at the end
+        try:
+            self._opened[b""] = self._open_fresh(b"", make)
+        except OSError as error:
+            words = error.strerror
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                words = "Not a directory (links below a root are not followed)"
+            raise OSError(error.errno, words, self.path) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Folder({self.root!r}, {self.relative!r})"
+
+    def close(self) -> None:
+        """Give all descriptors back. A later use opens anew."""
+        opened, self._opened = self._opened, {}
+        for descriptor in opened.values():
+            os.close(descriptor)
+
+    def open_folder(self, folder: bytes = b"") -> int:
+        """A new descriptor of a folder below, opened from the root down. The caller closes it."""
+        return self._open_fresh(folder, make=False)
+
+    def read(self, name: bytes, size_max: int) -> bytes:
+        """All bytes of a regular file.
+
+        Raises
+        ------
+        ImageError
+            `Kind.TOO_LARGE` over ``size_max`` bytes, before it is read; `Kind.UNREADABLE` if it is a link, a
+            directory, a FIFO or a device.
+        """
+        folder, last = _split(name)
+        try:
+            file = self._lasting(folder, lambda at: os.open(last, _READ, dir_fd=at))
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise ImageError(Kind.UNREADABLE, "not a regular file") from None
+            raise
+        try:
+            return _read_whole(file, size_max)
+        finally:
+            os.close(file)
+
+    def size(self, name: bytes) -> int:
+        """Bytes of a file; of a link, the link's own."""
+        folder, last = _split(name)
+        status = self._lasting(folder, lambda at: os.stat(last, dir_fd=at, follow_symlinks=False))
+        return status.st_size
+
+    def exists(self, name: bytes) -> bool:
+        """Whether there is anything of that name."""
+        try:
+            self.size(name)
+        except _ABSENT:
+            return False
+        return True
+
+    def remove(self, name: bytes) -> bool:
+        """Remove a file, or a link itself; False if there was none."""
+        folder, last = _split(name)
+        try:
+            self._lasting(folder, lambda at: os.unlink(last, dir_fd=at))
+        except _ABSENT:
+            return False
+        return True
+
+    def create(self, name: bytes, data: Data = b"") -> None:
+        """Make a file that is not there yet (FileExistsError if it is)."""
+        folder, last = _split(name)
+        at, file = self._lasting(folder, lambda at: (at, os.open(last, _CREATE, 0o666, dir_fd=at)))
+        try:
+            _fill(file, data, fsync=False)
+        except BaseException:
+            _discard(at, last)
+            raise
+
+    def commit(
+        self,
+        name: bytes,
+        temporary: bytes,
+        data: Data,
+        still_valid: Callable[[], bool],
+        fsync: bool = False,
+    ) -> bool:
+        """Put ``data`` in place of ``name`` at once and whole; make the folders its name goes through.
+
+        ``temporary`` is a file name without a folder. ``still_valid`` is asked when all is written, just before the
+        rename. With ``fsync`` the file survives a power loss once this returns.
+
+        Returns False, with nothing changed, if it was no longer valid or if someone removed the temporary
+        file meanwhile. The temporary file is gone in every case.
+        """
+        if b"/" in temporary:
+            raise ValueError(f"not the name of a file: {temporary!r}")
+        folder, last = _split(name)
+        at, file = self._lasting(folder, lambda at: (at, _create_anew(at, temporary)), make=True)
+        committed = False
+        try:
+            _fill(file, data, fsync)
+            committed = still_valid() and self._renamed(folder, at, temporary, last)
+        finally:
+            if not committed:
+                _discard(at, temporary)
+        if committed and fsync:
+            os.fsync(at)
+        return committed
+
+    def problem(self) -> str:
+        """Why no file can be written here (``read-only file system``, …), or nothing. Found by trying."""
+        probe = b".imgpipe-probe-%b" % os.urandom(4).hex().encode()
+        try:
+            self.create(probe, bytes(_PROBE_SIZE))
+            self.remove(probe)
+        except OSError as error:
+            return reason(error)
+        return ""
+
+    def _lasting(self, folder: bytes, act: Callable[[int], Result], make: bool = False) -> Result:
+        try:
+            return act(self._at(folder, make))
+        except OSError as error:
+            if error.errno not in _STALE:
+                raise
+        self.close()
+        return act(self._at(folder, make))
+
+    def _at(self, folder: bytes, make: bool = False) -> int:
+        descriptor = self._opened.pop(folder, -1)
+        if descriptor < 0:
+            descriptor = self._descend(folder, make)
+            if len(self._opened) >= limits.DIRECTORY_CACHE:
+                os.close(self._opened.pop(next(iter(self._opened))))
+        self._opened[folder] = descriptor
+        return descriptor
+
+    def _descend(self, folder: bytes, make: bool) -> int:
+        if not folder:
+            return self._open_fresh(b"", make=False)
+        known = folder.rpartition(b"/")[0]
+        while known and known not in self._opened:
+            known = known.rpartition(b"/")[0]
+        return _open_below(self._at(known), folder[len(known) :].lstrip(b"/"), make)
+
+    def _open_fresh(self, folder: bytes, make: bool) -> int:
+        root = os.open(self.root, _ROOT)
+        try:
+            return _open_below(root, b"/".join(filter(None, (self.relative, folder))), make)
+        finally:
+            os.close(root)
+
+    def _renamed(self, folder: bytes, at: int, temporary: bytes, last: bytes) -> bool:
+        try:
+            os.rename(temporary, last, src_dir_fd=at, dst_dir_fd=at)
+        except FileNotFoundError:
+            if not self._is_current(folder, at):
+                raise  # not fenced off: the folder itself has been removed or replaced
+            return False
+        return True
+
+    def _is_current(self, folder: bytes, at: int) -> bool:
+        try:
+            fresh = self.open_folder(folder)
+        except OSError:
+            return False
+        try:
+            return os.path.samestat(os.fstat(fresh), os.fstat(at))
+        finally:
+            os.close(fresh)
+
+
+def _split(name: bytes) -> tuple[bytes, bytes]:
+    """Folder and last part. The folder is checked when it is opened."""
+    folder, _, last = name.rpartition(b"/")
+    if last in _NO_NAME or (not folder and name[:1] == b"/"):
+        raise ValueError(f"not the relative name of a file: {name!r}")
+    return folder, last
+
+
+def _open_below(start: int, folder: bytes, make: bool) -> int:
+    if not is_folder(folder):
+        raise ValueError(f"not a relative folder: {folder!r}")
+    here = os.dup(start)
+    try:
+        for part in folder.split(b"/") if folder else ():
+            below = _open_part(here, part, make)
+            os.close(here)
+            here = below
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _open_part(parent: int, part: bytes, make: bool) -> int:
+    try:
+        return os.open(part, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):  # another process was first
+        os.mkdir(part, dir_fd=parent)
+    return os.open(part, _FOLDER, dir_fd=parent)
+
+
+def _read_whole(file: int, size_max: int) -> bytes:
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(Kind.UNREADABLE, "not a regular file")
+    size = status.st_size
+    if size > size_max:
+        raise ImageError(Kind.TOO_LARGE, f"a file of {size} bytes, at most {size_max} are read")
+    data = os.read(file, size + 1)  # one more: a file that has grown shows at once
+    return data if len(data) == size else _read_rest(file, data, size_max)
+
+
+def _read_rest(file: int, start: bytes, size_max: int) -> bytes:
+    """What a read came short of, or what has been written since the file was looked at."""
+    data = bytearray(start)
+    while len(data) <= size_max and (more := os.read(file, 1 << 20)):
+        data += more
+    if len(data) > size_max:
+        raise ImageError(Kind.TOO_LARGE, f"a file that grew over {size_max} bytes while it was read")
+    return bytes(data)
+
+
+def _create_anew(at: int, name: bytes) -> int:
+    try:
+        return os.open(name, _CREATE, 0o666, dir_fd=at)
+    except FileExistsError:
+        os.unlink(name, dir_fd=at)
+    return os.open(name, _CREATE, 0o666, dir_fd=at)
+
+
+def _fill(file: int, data: Data, fsync: bool) -> None:
+    """Write all and close; a network file system may report a full disk only when the file is closed."""
+    try:
+        view = memoryview(data).cast("B")
+        written = os.write(file, view)
+        while written < len(view):
+            written += os.write(file, view[written:])
+        if fsync:
+            os.fsync(file)
+    except BaseException:
+        with suppress(OSError):
+            os.close(file)
+        raise
+    os.close(file)
+
+
+def _discard(at: int, name: bytes) -> None:
+    with suppress(OSError):  # what made us discard it is what has to be told
+        os.unlink(name, dir_fd=at)

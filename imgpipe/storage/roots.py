@@ -1,0 +1,175 @@
+"""Which directories may be touched, by name, and where SOURCE and output lie in them.
+
+A *root* is a directory that whoever started a worker or coordinator put a name to (``--root NAME=PATH``); the
+name travels, the path stays, and it may differ from machine to machine. An absolute path becomes
+``(root, relative folder)`` as text: links are not resolved, so that the same words mean the same place on
+machines whose links differ. What is below a root is opened without following links (`folder`), so text is
+enough to keep everything inside.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from imgpipe.errors import UsageError
+from imgpipe.protocol import shown
+
+DEFAULT_ROOT = "."
+INPUT_FOLDER = b"input_dir"
+OUTPUT_FOLDER = b"output_dir"
+_ROOT_NAME_MAX = 64  # characters: names of roots stand in messages and in every job
+
+
+class Roots(Mapping[str, bytes]):
+    """Name → absolute path, in the order they were given."""
+
+    def __init__(self, paths: Mapping[str, bytes]) -> None:
+        self._paths = {name: _normal(path) for name, path in paths.items()}
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __repr__(self) -> str:
+        return f"Roots({self._paths!r})"
+
+    def locate(self, path: bytes) -> tuple[str, bytes]:
+        """The root that holds an absolute path, and the folder relative to it (``b""``: the root itself).
+
+        Of several roots the one with the longest path is taken.
+
+        Raises
+        ------
+        UsageError
+            No root holds it. The message says which roots there are and what would help.
+        """
+        path = _normal(path)
+        holding = [(name, _below(path, root)) for name, root in self.items()]
+        found = [(name, relative) for name, relative in holding if relative is not None]
+        if not found:
+            raise UsageError(self._outside(path))
+        return min(found, key=lambda pair: len(pair[1]))
+
+    def _outside(self, path: bytes) -> str:
+        known = ", ".join(f"{name} = {shown(root)}" for name, root in self.items()) or "none"
+        helping = _existing(path)
+        wanted = [*self.items(), (self._free_name(helping), helping)]
+        options = " ".join(f"--root {shlex.quote(f'{name}={shown(root)}')}" for name, root in wanted)
+        return f"{shown(path)} is below none of the roots ({known}): start with {options}"
+
+    def _free_name(self, path: bytes) -> str:
+        stem = shown(os.path.basename(path))[: _ROOT_NAME_MAX // 2].replace("=", "_") or "all"
+        number, name = 1, stem
+        while name in self._paths:
+            number, name = number + 1, f"{stem}{number + 1}"
+        return name
+
+
+def parse_roots(specs: Sequence[str], cwd: bytes) -> Roots:
+    """The roots of ``--root NAME=PATH`` options; without any, one named ``.``: the current directory.
+
+    Paths are relative to ``cwd``, which is absolute.
+
+    Raises
+    ------
+    UsageError
+        An option of another form, a name given twice, a path that is no directory.
+    """
+    if not specs:
+        return Roots({DEFAULT_ROOT: cwd})
+    paths: dict[str, bytes] = {}
+    for spec in specs:
+        name, path = _parse_root(spec, cwd)
+        if name in paths:
+            raise UsageError(f"--root {spec}: there is a root named {name!r} already; give each its own name")
+        paths[name] = path
+    return Roots(paths)
+
+
+def _parse_root(spec: str, cwd: bytes) -> tuple[str, bytes]:
+    name, equals, given = spec.partition("=")
+    if not (name and equals and given):
+        raise UsageError(f"--root {spec}: expected NAME=PATH, for example --root photos=/mnt/photos")
+    if not name.isprintable() or "/" in name or len(name) > _ROOT_NAME_MAX:
+        raise UsageError(
+            f"--root {spec}: expected a NAME of at most {_ROOT_NAME_MAX} characters without '/' before the '='"
+        )
+    path = _normal(os.path.join(cwd, os.fsencode(given)))
+    if not os.path.isdir(path):
+        what = "is not a directory" if os.path.lexists(path) else "does not exist"
+        raise UsageError(f"--root {spec}: {shown(path)} {what}; expected NAME=PATH of a directory")
+    return name, path
+
+
+def layout(source: bytes) -> tuple[bytes, bytes]:
+    """The folder that SOURCE means, and its default output, both absolute.
+
+    A SOURCE that holds ``input_dir/`` means that folder, and output goes to ``output_dir`` next to it; of any
+    other SOURCE it goes to ``output_dir`` next to SOURCE.
+    """
+    source = _normal(source)
+    inner = os.path.join(source, INPUT_FOLDER)
+    if os.path.isdir(inner):
+        source = inner
+    return source, os.path.join(os.path.dirname(source), OUTPUT_FOLDER)
+
+
+def check_output(source: bytes, output: bytes) -> bytes | None:
+    """Where output lies inside source (that subtree is not listed), or None where it lies elsewhere.
+
+    The same directory is recognised by whatever path, through links and mounts too.
+
+    Raises
+    ------
+    UsageError
+        They are the same directory: images would be replaced by their results.
+    """
+    source, ancestor = _normal(source), _normal(output)
+    below: list[bytes] = []
+    while not _same(ancestor, source):
+        if ancestor == b"/":
+            return None
+        ancestor, part = os.path.split(ancestor)
+        below.append(part)
+    if not below:
+        raise UsageError(
+            f"the output {shown(output)} is SOURCE itself, and images would be replaced by their results:"
+            " give another directory with -o"
+        )
+    return b"/".join(reversed(below))
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False  # what does not exist is nowhere
+
+
+def _normal(path: bytes) -> bytes:
+    """Absolute, without ``//``, ``/./``, ``..`` and a slash at the end. ``..`` is resolved as text."""
+    if not path.startswith(b"/") or b"\0" in path:
+        raise UsageError(f"expected an absolute path, got {shown(path)!r}")
+    return b"/" + os.path.normpath(path).lstrip(b"/")  # POSIX keeps two leading slashes
+
+
+def _below(path: bytes, root: bytes) -> bytes | None:
+    if path == root:
+        return b""
+    prefix = root if root == b"/" else root + b"/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
+
+
+def _existing(path: bytes) -> bytes:
+    """The nearest directory above a path that is there (a root has to be), the path itself if only ``/`` is."""
+    nearest = path
+    while not os.path.isdir(nearest):
+        nearest = os.path.dirname(nearest)
+    return path if nearest == b"/" else nearest
