@@ -103,6 +103,18 @@ class Channel(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    # --- receiving ------------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """Take no more bytes for now: the other side is held back by its own full buffer."""
+        if self._transport is not None and self.open and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and self.open and not self._transport.is_reading():
+            self.last_heard = time.monotonic()
+            self._transport.resume_reading()
+
     # --- what asyncio calls ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -325,7 +337,7 @@ async def keep_dialling(
         except (OSError, TimeoutError) as error:
             told(dial_words(error))
         else:
-            told(await stream.ended)
+            told(await asyncio.shield(stream.ended))  # whoever cancels this loop does not cancel that
             if stream.refused:
                 return
             if stream.welcome:

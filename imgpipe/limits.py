@@ -28,7 +28,8 @@ STRANGERS_MAX = 256  # connections that have not said hello; more are closed at 
 
 # --- the scheduler ----------------------------------------------------------------------------
 WINDOW = 4096  # names of a job known and not yet assigned: 0.1 s of work at the highest measured rate
-LISTING_BATCH = 256  # names the listing hands over at once
+LISTING_BATCH = 256  # names the listing hands over at once …
+LISTING_BATCH_S = 0.05  # … or what it has found in this time, on a slow file system
 PREFETCH_S = 0.02  # credit beyond the slots covers this much work: a round trip and a busy turn of the loop
 PREFETCH_MAX = 512  # … but never more images than this on one worker
 WAITING_MAX = 1024  # delayed images on one worker (design): they hold no credit
@@ -42,8 +43,10 @@ REDRAW_PAUSE_S = 0.001  # an image that everyone with room has refused waits thi
 ASIDE_MIN_S = 2.0  # first wait before a worker that cannot see a job's folders is asked again …
 ASIDE_MAX_S = 60.0  # … doubled up to this
 JOBS_MAX = 256  # unfinished jobs on one coordinator
-FINISHED_JOBS_MAX = 64  # ended jobs whose facts are still kept to be followed
+FINISHED_JOBS_MAX = 16  # ended jobs whose facts are still kept to be followed
 FACTS_RING = 65_536  # facts of a job kept for followers; older ones are gone until there is a ledger
+FACTS_BEHIND = 32_768  # a follower this far behind holds the listing back, so that it misses nothing …
+FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long no longer does
 TASKS_MAX = 1 << 40  # task numbers; fits every reader of the wire
 
 # --- the pool ---------------------------------------------------------------------------------

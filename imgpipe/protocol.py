@@ -438,20 +438,26 @@ def encode(message: Any) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def encode_batch(make: Callable[[tuple[Any, ...]], Any], batch: Sequence[Any]) -> Iterator[bytes]:
-    """Frames for ``make(rows)`` that together hold the whole batch, in order, each within every limit."""
-    if len(batch) > limits.BATCH_MAX:
-        for start in range(0, len(batch), limits.BATCH_MAX):
-            yield from encode_batch(make, batch[start : start + limits.BATCH_MAX])
-        return
+def encode_batch(make: Callable[[int, tuple[Any, ...]], Any], batch: Sequence[Any]) -> Iterator[bytes]:
+    """Frames that together hold the whole batch, in order, each within every limit.
+
+    ``make`` is called with the place of its first row in the batch, and the rows; it gives a message.
+    """
+    for start in range(0, len(batch), limits.BATCH_MAX):
+        yield from _encode_part(make, batch, start, min(start + limits.BATCH_MAX, len(batch)))
+
+
+def _encode_part(
+    make: Callable[[int, tuple[Any, ...]], Any], batch: Sequence[Any], start: int, end: int
+) -> Iterator[bytes]:
     try:
-        yield encode(make(tuple(batch)))
+        yield encode(make(start, tuple(batch[start:end])))
     except ValueError:
-        if len(batch) < 2:
+        if end - start < 2:
             raise
-        middle = len(batch) // 2
-        yield from encode_batch(make, batch[:middle])
-        yield from encode_batch(make, batch[middle:])
+        middle = (start + end) // 2
+        yield from _encode_part(make, batch, start, middle)
+        yield from _encode_part(make, batch, middle, end)
 
 
 def decode(body: bytes) -> Any:
@@ -475,6 +481,11 @@ class Frames:
         self.frame_max = frame_max
         self._rest = bytearray()
         self._needed = 0  # bytes before the rest can hold a frame: no look at it, and no copy, before
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._rest)
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
         if self._rest:

@@ -36,13 +36,20 @@ else:
 
 #: The value of white, by name of dtype. These are all the depths there are.
 WHITE: dict[str, float] = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+_DEPTHS = {"B": "uint8", "H": "uint16", "f": "float32"}  # NumPy's one-letter codes
+
+
+def depth(image: Image) -> str:
+    """The name of the dtype of pixels, where it is one of `WHITE`, else nothing."""
+    # `dtype.name` is put together anew every time: 8 µs, several times an image.
+    return _DEPTHS.get(image.dtype.char, "")
 
 
 def problem(image: object) -> str:
     """Why this is no image, or nothing."""
     if not isinstance(image, np.ndarray):
         return f"expected an image, got {type(image).__name__}"
-    if image.dtype.name not in WHITE:
+    if not depth(image):
         return f"expected uint8, uint16 or float32 pixels, got {image.dtype.name}"
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
         return f"expected shape (H, W), (H, W, 3) or (H, W, 4), got {image.shape}"
@@ -53,15 +60,16 @@ def has_alpha(image: Image) -> bool:
     return image.ndim == 3 and image.shape[2] == 4
 
 
-def with_depth(image: Image, depth: str) -> Image:
-    """The same picture with pixels of dtype ``depth``. Integers clip what is below black or above white."""
-    if image.dtype.name == depth:
+def with_depth(image: Image, wanted: str) -> Image:
+    """The same picture with pixels of dtype ``wanted``. Integers clip what is below black or above white."""
+    given = depth(image)
+    if given == wanted:
         return image
-    scaled: Image = image.astype(np.float32) * np.float32(WHITE[depth] / WHITE[image.dtype.name])
-    if depth == "float32":
+    scaled: Image = image.astype(np.float32) * np.float32(WHITE[wanted] / WHITE[given])
+    if wanted == "float32":
         return scaled
     scaled = np.nan_to_num(scaled, copy=False)
-    return np.clip(np.rint(scaled), 0, WHITE[depth]).astype(depth)
+    return np.clip(np.rint(scaled), 0, WHITE[wanted]).astype(wanted)
 
 
 def grey(image: Image) -> Image:
@@ -108,4 +116,4 @@ def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
     weight = filtered[:, :, 3:]
     # Where nothing is left of alpha there is no colour to find: black.
     filtered[:, :, :3] /= np.where(weight > 1e-6, weight, np.float32(np.inf))
-    return with_depth(filtered, image.dtype.name)
+    return with_depth(filtered, depth(image))

@@ -1,8 +1,8 @@
 """A recipe: what is to be done to every image of a job. A checked list of steps, and the output's format.
 
-It has three spellings that mean the same value: ``--op`` words (`Recipe.from_options`), TOML (`Recipe.from_toml`)
-and an array on the wire (`Recipe.array`). The value is canonical: every parameter is filled in and
-typed, so the same work is equal, and has the same hash, whatever its spelling::
+It has three spellings that mean the same value: ``--op`` words (`Recipe.from_options`), TOML
+(`Recipe.from_toml`) and an array on the wire (`Recipe.array`). The value is canonical: every parameter is
+filled in and typed, so the same work is equal, and has the same hash, whatever its spelling::
 
     [1, [[name, version, [[parameter, value], …]], …], format or nil, quality]
 
@@ -22,9 +22,9 @@ from typing import Any
 import msgpack
 
 from imgpipe import limits
-from imgpipe.errors import ProtocolError, UsageError, nearest
-from imgpipe.imaging import codecs
-from imgpipe.imaging.codecs.encoding import QUALITY
+from imgpipe.errors import ProtocolError, UsageError
+from imgpipe.imaging import codecs, recipe_toml
+from imgpipe.imaging.codecs import QUALITY, checked_format, checked_quality
 from imgpipe.imaging.operations import Operation, Step, find, parse
 from imgpipe.imaging.pixels import Image
 from imgpipe.schema import elided
@@ -82,9 +82,8 @@ class Recipe:
         UsageError
             The text is wrong. The message names file, step, field, what was expected, and the nearest name.
         """
-        from imgpipe.imaging.recipe_file import read
-
-        return cls(*read(text, file))
+        steps, format_, quality = recipe_toml.read(text, file)
+        return cls(steps or (parse(DEFAULT),), format_, quality)
 
     @classmethod
     def from_array(cls, array: Any) -> Recipe:
@@ -122,9 +121,11 @@ class Recipe:
         return hashlib.blake2b(packed, digest_size=16).hexdigest()
 
     def target(self, name: bytes) -> bytes:
-        """The relative name of the output of ``name``. A suffix that already means the format is left as it is."""
+        """The relative name of the output of ``name``. A suffix that already means the format stays."""
         suffix = codecs.suffix_of(name)
-        if self.format is None or codecs.CODECS.get(suffix) is codecs.codec(self.format):
+        if self.format is None or self.format == suffix:
+            return name
+        if suffix in codecs.CODECS and codecs.CODECS[suffix] is codecs.CODECS.get(self.format):
             return name
         stem = name[: len(name) - len(suffix) - 1] if suffix else name
         return stem + b"." + self.format.encode()
@@ -135,7 +136,7 @@ class Recipe:
         Raises
         ------
         UsageError
-            An operation is not known here, or in another version, or its package does not load.
+            An operation or the format is not known here, or in another version, or a package does not load.
         """
         return _bound(self)
 
@@ -151,6 +152,7 @@ class Recipe:
 
 @lru_cache(maxsize=64)
 def _bound(recipe: Recipe) -> Program:
+    checked_format(recipe.format)
     found = [(find(step.name), step) for step in recipe.steps]
     steps = tuple((step.name, _applied(operation, operation.arguments(step))) for operation, step in found)
     return Program(steps, colour8=bool(found) and found[0][0].colour8)
@@ -158,37 +160,6 @@ def _bound(recipe: Recipe) -> Program:
 
 def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Image], Image]:
     return lambda image: operation(image, **arguments)
-
-
-def checked_format(format: Any) -> str | None:
-    """A format as asked for (``png``, ``.PNG``), as a suffix that can be written.
-
-    Raises
-    ------
-    UsageError
-        There is no such format.
-    """
-    if format is None:
-        return None
-    suffix = format.lower().removeprefix(".") if isinstance(format, str) else ""
-    if suffix not in codecs.WRITABLE:
-        known = sorted(codecs.WRITABLE)
-        hint = nearest(suffix, known)
-        raise UsageError(f"format: expected one of {', '.join(known)}, got {elided(format)}{hint}")
-    return suffix
-
-
-def checked_quality(quality: Any) -> int:
-    """A quality, 1 … 100.
-
-    Raises
-    ------
-    UsageError
-        It is something else.
-    """
-    if type(quality) is not int or not 1 <= quality <= 100:
-        raise UsageError(f"quality: expected an integer from 1 to 100, got {elided(quality)}")
-    return quality
 
 
 def _is_recipe(array: Any) -> bool:
@@ -199,7 +170,7 @@ def _is_recipe(array: Any) -> bool:
         type(steps) is tuple
         and 0 < len(steps) <= limits.OPERATION_MAX
         and all(map(_is_step, steps))
-        and (format_ is None or format_ in codecs.WRITABLE)
+        and (format_ is None or (type(format_) is str and format_.isalnum()))
         and type(quality) is int
         and 1 <= quality <= 100
     )
@@ -209,7 +180,8 @@ def _is_step(step: Any) -> bool:
     if type(step) is not tuple or len(step) != 3:
         return False
     name, version, parameters = step
-    return type(name) is str and type(version) is int and type(parameters) is tuple and all(map(_is_pair, parameters))
+    typed = type(name) is str and type(version) is int and type(parameters) is tuple
+    return typed and all(map(_is_pair, parameters))
 
 
 def _is_pair(pair: Any) -> bool:

@@ -1,12 +1,13 @@
 """Finds images, opens below a root, commits outputs.
 
-==========  ===================================================================================
-`roots`     names for the directories that may be touched, and where SOURCE and output lie in them
-`folder`    one directory below a root: read, commit, remove, and never leave the root
-`listing`   the images of a folder, streamed
-`globs`     the patterns of ``--include`` and ``--exclude``
-`names`     temporary files, nonces, collisions
-==========  ===================================================================================
+=============  ======================================================================================
+`roots`        names for the directories that may be touched, and where SOURCE and output lie in them
+`folder`       one directory below a root: read, commit, remove, and never leave the root
+`descriptors`  how that is done: open without following links, read and write whole
+`listing`      the images of a folder, streamed
+`globs`        the patterns of ``--include`` and ``--exclude``
+`names`        temporary files, nonces, collisions
+=============  ======================================================================================
 
 Names are bytes everywhere: what the file system can hold, imgpipe can process.
 """

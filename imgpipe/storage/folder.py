@@ -1,39 +1,42 @@
 """A directory below a root: nothing outside the root is opened, and no output is ever half there.
 
 *Inside.* The root may be reached through links: whoever named it chose so. Below it every part of a name is
-opened on its own, relative to the descriptor of the part before and never through a link; so a link
-that is swapped in between a look and an open is refused as well. Images come folder by folder, so the
-descriptors of the folders used last are kept. One that has been removed or replaced since answers ENOENT or ESTALE;
-then all are given up, and the open is tried once more from the root down.
+opened on its own, relative to the descriptor of the part before and never through a link; so a link that is
+swapped in between a look and an open is refused as well. Images come folder by folder, so the descriptors of
+the folders used last are kept. A folder removed or replaced since then answers ENOENT or ESTALE: then all
+descriptors are given up, and the open is tried once more from the root down.
 
-*Whole.* A commit writes a temporary file beside its target and renames it: readers see the old file or the new
-one. The rename is also the fence. Who removes the temporary file before it has taken the attempt's right to commit,
-and the attempt sees that as ``False``, not as an error.
+*Whole.* A commit writes a temporary file beside its target and renames it: readers see the old file or the
+new one. The rename is also the fence: whoever removes the temporary file first has taken the attempt's right
+to commit, and the attempt sees that as ``False``, not as an error.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Self, TypeVar
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.schema import is_folder
+from imgpipe.storage.descriptors import (
+    CREATE,
+    READ,
+    ROOT,
+    Data,
+    create_anew,
+    discard,
+    fill,
+    open_below,
+    read_whole,
+)
 
-_ROOT = os.O_RDONLY | os.O_DIRECTORY
-_FOLDER = _ROOT | os.O_NOFOLLOW
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO without a writer must not hang
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _STALE = (errno.ENOENT, errno.ESTALE)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _NO_NAME = (b"", b".", b"..")
 _PROBE_SIZE = 4096  # bytes: one block, so that a full disk is noticed
 
-Data = bytes | bytearray | memoryview
 Result = TypeVar("Result")
 
 
@@ -51,7 +54,7 @@ class Folder:
     """
 
     def __init__(self, root: bytes, relative: bytes, *, make: bool = False) -> None:
-        """``root`` is absolute, ``relative`` below it (``b""``: the root); ``make`` makes what is missing of it.
+        """``root`` is absolute, ``relative`` below it (``b""``: the root), and made if missing with ``make``.
 
         Raises
         ------
@@ -100,13 +103,13 @@ class Folder:
         """
         folder, last = _split(name)
         try:
-            file = self._lasting(folder, lambda at: os.open(last, _READ, dir_fd=at))
+            file = self._lasting(folder, lambda at: os.open(last, READ, dir_fd=at))
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
                 raise ImageError(Kind.UNREADABLE, "not a regular file") from None
             raise
         try:
-            return _read_whole(file, size_max)
+            return read_whole(file, size_max)
         finally:
             os.close(file)
 
@@ -136,11 +139,11 @@ class Folder:
     def create(self, name: bytes, data: Data = b"") -> None:
         """Make a file that is not there yet (FileExistsError if it is)."""
         folder, last = _split(name)
-        at, file = self._lasting(folder, lambda at: (at, os.open(last, _CREATE, 0o666, dir_fd=at)))
+        at, file = self._lasting(folder, lambda at: (at, os.open(last, CREATE, 0o666, dir_fd=at)))
         try:
-            _fill(file, data, fsync=False)
+            fill(file, data, fsync=False)
         except BaseException:
-            _discard(at, last)
+            discard(at, last)
             raise
 
     def commit(
@@ -153,8 +156,8 @@ class Folder:
     ) -> bool:
         """Put ``data`` in place of ``name`` at once and whole; make the folders its name goes through.
 
-        ``temporary`` is a file name without a folder. ``still_valid`` is asked when all is written, just before the
-        rename. With ``fsync`` the file survives a power loss once this returns.
+        ``temporary`` is a file name without a folder. ``still_valid`` is asked when all is written, just
+        before the rename. With ``fsync`` the file survives a power loss once this returns.
 
         Returns False, with nothing changed, if it was no longer valid or if someone removed the temporary
         file meanwhile. The temporary file is gone in every case.
@@ -162,14 +165,14 @@ class Folder:
         if b"/" in temporary:
             raise ValueError(f"not the name of a file: {temporary!r}")
         folder, last = _split(name)
-        at, file = self._lasting(folder, lambda at: (at, _create_anew(at, temporary)), make=True)
+        at, file = self._lasting(folder, lambda at: (at, create_anew(at, temporary)), make=True)
         committed = False
         try:
-            _fill(file, data, fsync)
+            fill(file, data, fsync)
             committed = still_valid() and self._renamed(folder, at, temporary, last)
         finally:
             if not committed:
-                _discard(at, temporary)
+                discard(at, temporary)
         if committed and fsync:
             os.fsync(at)
         return committed
@@ -208,12 +211,13 @@ class Folder:
         known = folder.rpartition(b"/")[0]
         while known and known not in self._opened:
             known = known.rpartition(b"/")[0]
-        return _open_below(self._at(known), folder[len(known) :].lstrip(b"/"), make)
+        rest = folder[len(known) + 1 :] if known else folder
+        return open_below(self._at(known), rest, make)
 
     def _open_fresh(self, folder: bytes, make: bool) -> int:
-        root = os.open(self.root, _ROOT)
+        root = os.open(self.root, ROOT)
         try:
-            return _open_below(root, b"/".join(filter(None, (self.relative, folder))), make)
+            return open_below(root, b"/".join(filter(None, (self.relative, folder))), make)
         finally:
             os.close(root)
 
@@ -243,79 +247,3 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
     if last in _NO_NAME or (not folder and name[:1] == b"/"):
         raise ValueError(f"not the relative name of a file: {name!r}")
     return folder, last
-
-
-def _open_below(start: int, folder: bytes, make: bool) -> int:
-    if not is_folder(folder):
-        raise ValueError(f"not a relative folder: {folder!r}")
-    here = os.dup(start)
-    try:
-        for part in folder.split(b"/") if folder else ():
-            below = _open_part(here, part, make)
-            os.close(here)
-            here = below
-    except BaseException:
-        os.close(here)
-        raise
-    return here
-
-
-def _open_part(parent: int, part: bytes, make: bool) -> int:
-    try:
-        return os.open(part, _FOLDER, dir_fd=parent)
-    except FileNotFoundError:
-        if not make:
-            raise
-    with suppress(FileExistsError):  # another process was first
-        os.mkdir(part, dir_fd=parent)
-    return os.open(part, _FOLDER, dir_fd=parent)
-
-
-def _read_whole(file: int, size_max: int) -> bytes:
-    status = os.fstat(file)
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError(Kind.UNREADABLE, "not a regular file")
-    size = status.st_size
-    if size > size_max:
-        raise ImageError(Kind.TOO_LARGE, f"a file of {size} bytes, at most {size_max} are read")
-    data = os.read(file, size + 1)  # one more: a file that has grown shows at once
-    return data if len(data) == size else _read_rest(file, data, size_max)
-
-
-def _read_rest(file: int, start: bytes, size_max: int) -> bytes:
-    """What a read came short of, or what has been written since the file was looked at."""
-    data = bytearray(start)
-    while len(data) <= size_max and (more := os.read(file, 1 << 20)):
-        data += more
-    if len(data) > size_max:
-        raise ImageError(Kind.TOO_LARGE, f"a file that grew over {size_max} bytes while it was read")
-    return bytes(data)
-
-
-def _create_anew(at: int, name: bytes) -> int:
-    try:
-        return os.open(name, _CREATE, 0o666, dir_fd=at)
-    except FileExistsError:
-        os.unlink(name, dir_fd=at)
-    return os.open(name, _CREATE, 0o666, dir_fd=at)
-
-
-def _fill(file: int, data: Data, fsync: bool) -> None:
-    """Write all and close; a network file system may report a full disk only when the file is closed."""
-    try:
-        view = memoryview(data).cast("B")
-        written = os.write(file, view)
-        while written < len(view):
-            written += os.write(file, view[written:])
-        if fsync:
-            os.fsync(file)
-    except BaseException:
-        with suppress(OSError):
-            os.close(file)
-        raise
-    os.close(file)
-
-
-def _discard(at: int, name: bytes) -> None:
-    with suppress(OSError):  # what made us discard it is what has to be told
-        os.unlink(name, dir_fd=at)

@@ -1,25 +1,23 @@
 """The images of a folder, one by one as the directory is read.
 
-A listing holds one open directory for each level it is down, never a list of names: memory is O(depth), the first
-image is there before the directory has been read, and nothing is sorted. Links are not followed. What is
-not an image to be processed is told as `Passed`, with the reason, so that nothing is left out silently.
+A listing holds one open directory for each level it is down, never a list of names: memory is O(depth), the
+first image is there before the directory has been read, and nothing is sorted. Links are not followed. What
+is not an image to be processed is told as `Passed`, with the reason, so that nothing is left out silently.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from imgpipe import limits
 from imgpipe.protocol import shown
 from imgpipe.schema import is_relative
+from imgpipe.storage.descriptors import FOLDER
 from imgpipe.storage.folder import Folder, reason
 from imgpipe.storage.globs import Matcher, matcher
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class Entry(NamedTuple):
@@ -47,8 +45,9 @@ def walk(
 ) -> Iterator[Entry | Passed]:
     """The images below a folder, in the order the file system has them.
 
-    ``suffixes`` are in lower case and with their dot; files that have them in any case are images. ``include``
-    narrows that, ``exclude`` wins (`globs`). ``skip`` is a folder below that is not listed and not told.
+    ``suffixes`` are in lower case and with their dot; files that have them in any case are images.
+    ``include`` narrows that, ``exclude`` wins (`globs`). ``skip`` is a folder below that is not listed and
+    not told.
 
     Raises
     ------
@@ -97,7 +96,7 @@ class _Level:
             raise
 
     def down(self, part: str, name: bytes) -> _Level:
-        return _Level(name, os.open(part, _FOLDER, dir_fd=self.descriptor))
+        return _Level(name, os.open(part, FOLDER, dir_fd=self.descriptor))
 
     def close(self) -> None:
         self.entries.close()
@@ -139,6 +138,8 @@ def _step(levels: list[_Level], choice: _Choice, skip: bytes | None) -> Entry | 
 def _look(
     entry: os.DirEntry[str], name: bytes, levels: list[_Level], choice: _Choice, skip: bytes | None
 ) -> Entry | Passed | None:
+    if name == skip:
+        return None
     if not is_relative(name):
         return Passed(levels[-1].name, f"holds a name too long to be sent: {shown(name)[-60:]}")
     if entry.name.startswith("."):
@@ -146,7 +147,7 @@ def _look(
     if entry.is_symlink():
         return Passed(name, "link")
     if entry.is_dir(follow_symlinks=False):
-        return _down(entry, name, levels, skip)
+        return _down(entry, name, levels)
     if not entry.is_file(follow_symlinks=False):
         return Passed(name, "special file")
     why = choice.against(name)
@@ -156,9 +157,7 @@ def _look(
     return Entry(name, status.st_size, status.st_mtime_ns)
 
 
-def _down(entry: os.DirEntry[str], name: bytes, levels: list[_Level], skip: bytes | None) -> Passed | None:
-    if name == skip:
-        return None
+def _down(entry: os.DirEntry[str], name: bytes, levels: list[_Level]) -> Passed | None:
     if len(levels) > limits.DEPTH_OF_FOLDERS_MAX:
         return Passed(name, f"more than {limits.DEPTH_OF_FOLDERS_MAX} folders deep")
     levels.append(levels[-1].down(entry.name, name))

@@ -3,11 +3,11 @@
 A temporary file carries job and attempt, so that the coordinator can remove by name what an attempt it wrote
 off has left behind, or has not yet renamed: the rename then finds nothing, and the attempt is fenced off.
 
-Two inputs collide when their outputs have one name. Where every output keeps its input's name there can be none,
-and nothing is remembered. Where suffixes change, ``a.jpg`` and ``a.png`` both become ``a.webp``; names
-stream past by the million, so what is kept of each is 8 bytes: its hash, and a number for the input's suffix,
-from which the first input's name is made again. Where the file system folds case, the first
-input's spelling cannot be made again, and the whole name is kept; such file systems are rare.
+Two inputs collide when their outputs have one name. Where every output keeps its input's name there can be
+none, and nothing is remembered. Where suffixes change, ``a.jpg`` and ``a.png`` both become ``a.webp``; names
+stream past by the million, so what is kept of each is 8 bytes: its hash, and a number for the input's
+suffix, from which the first input's name is made again. Where the file system folds case, the first input's
+spelling cannot be made again, and the whole name is kept; such file systems are rare.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Collisions:
     """Finds inputs whose outputs have the same name, as names stream by."""
 
     def __init__(self, changes_suffix: bool, folds_case: bool) -> None:
-        """``changes_suffix``: outputs do not all keep their input's suffix; ``folds_case``: see `folds_case`."""
+        """``changes_suffix``: not all outputs keep their input's suffix; ``folds_case``: see `folds_case`."""
         self._changes_suffix = changes_suffix
         self._spelled: dict[bytes, bytes] | None = {} if folds_case else None
         self._hashed: dict[int, array[int]] = {}

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from imgpipe.errors import UsageError
 from imgpipe.protocol import shown
+from imgpipe.schema import is_folder
 
 DEFAULT_ROOT = "."
 INPUT_FOLDER = b"input_dir"
@@ -48,9 +49,12 @@ class Roots(Mapping[str, bytes]):
         Raises
         ------
         UsageError
-            No root holds it. The message says which roots there are and what would help.
+            No root holds it: the message says which roots there are and what would help. Or it is longer than
+            any file system takes.
         """
         path = _normal(path)
+        if not is_folder(path[1:]):
+            raise UsageError(f"too long a path: {shown(path)[:200]}…")
         holding = [(name, _below(path, root)) for name, root in self.items()]
         found = [(name, relative) for name, relative in holding if relative is not None]
         if not found:
@@ -99,7 +103,7 @@ def _parse_root(spec: str, cwd: bytes) -> tuple[str, bytes]:
         raise UsageError(f"--root {spec}: expected NAME=PATH, for example --root photos=/mnt/photos")
     if not name.isprintable() or "/" in name or len(name) > _ROOT_NAME_MAX:
         raise UsageError(
-            f"--root {spec}: expected a NAME of at most {_ROOT_NAME_MAX} characters without '/' before the '='"
+            f"--root {spec}: expected a NAME of at most {_ROOT_NAME_MAX} characters, without '/', before '='"
         )
     path = _normal(os.path.join(cwd, os.fsencode(given)))
     if not os.path.isdir(path):
@@ -168,7 +172,7 @@ def _below(path: bytes, root: bytes) -> bytes | None:
 
 
 def _existing(path: bytes) -> bytes:
-    """The nearest directory above a path that is there (a root has to be), the path itself if only ``/`` is."""
+    """The nearest directory above a path that is there, as a root has to be; if that is ``/``, the path."""
     nearest = path
     while not os.path.isdir(nearest):
         nearest = os.path.dirname(nearest)

@@ -7,6 +7,28 @@ from __future__ import annotations
 
 from imgpipe.imaging.codecs.decoding import decode
 from imgpipe.imaging.codecs.encoding import encode
-from imgpipe.imaging.codecs.table import CODECS, READABLE, WRITABLE, Codec, codec, suffix_of
+from imgpipe.imaging.codecs.table import (
+    CODECS,
+    QUALITY,
+    READABLE,
+    WRITABLE,
+    Codec,
+    checked_format,
+    checked_quality,
+    codec,
+    suffix_of,
+)
 
-__all__ = ["CODECS", "READABLE", "WRITABLE", "Codec", "codec", "decode", "encode", "suffix_of"]
+__all__ = [
+    "CODECS",
+    "QUALITY",
+    "READABLE",
+    "WRITABLE",
+    "Codec",
+    "checked_format",
+    "checked_quality",
+    "codec",
+    "decode",
+    "encode",
+    "suffix_of",
+]

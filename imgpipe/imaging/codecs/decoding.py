@@ -61,13 +61,15 @@ def decode(data: bytes, *, colour8: bool = False) -> Image:
     return image
 
 
-def refusal(error: cv2.error, kind: Kind) -> ImageError:
+def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
     """What an exception of OpenCV means for an image: ``too_large`` if it is about a limit, else ``kind``."""
-    if error.code == cv2.Error.STS_NO_MEM:
-        return ImageError(Kind.TOO_LARGE, f"out of memory: {error.err}", again=True)
-    if "CV_IO_MAX_IMAGE" in error.err:
-        return ImageError(Kind.TOO_LARGE, f"more pixels than allowed: {error.err}")
-    return ImageError(kind, f"OpenCV: {error.err}")
+    # One that OpenCV's bindings raise themselves (for an argument of a wrong type) has neither code nor text.
+    said = getattr(error, "err", "") or str(error)
+    if getattr(error, "code", 0) == cv2.Error.STS_NO_MEM:
+        return ImageError(Kind.TOO_LARGE, f"{where}out of memory: {said}", again=True)
+    if "CV_IO_MAX_IMAGE" in said:
+        return ImageError(Kind.TOO_LARGE, f"{where}more pixels than allowed: {said}")
+    return ImageError(kind, f"{where}OpenCV: {said}")
 
 
 def _undecodable(data: bytes) -> ImageError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs.decoding import refusal
-from imgpipe.imaging.codecs.table import Codec, codec
+from imgpipe.imaging.codecs.table import QUALITY, Codec, codec
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import cv2
 else:
     cv2 = lazy("cv2")
-
-QUALITY = 90  # contract
 
 
 def encode(image: Image, suffix: str, quality: int = QUALITY) -> bytes:
@@ -53,8 +51,8 @@ def _too_wide(image: Image, format_: Codec) -> str:
 
 
 def fitted(image: Image, format_: Codec) -> Image:
-    """As much of the picture as ``format_`` can hold: of the best depth it has, without alpha if it has none."""
-    if image.dtype.name not in format_.depths:
+    """What ``format_`` can hold of the picture: in the best depth it has, and no alpha if it has none."""
+    if pixels.depth(image) not in format_.depths:
         image = pixels.with_depth(image, format_.depths[-1])
     if pixels.has_alpha(image) and not format_.alpha:
         image = pixels.colour(image)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 _SOI, _EOI, _SOS = b"\xff\xd8\xff", b"\xff\xd9", 0xDA
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes, by type
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -83,7 +84,9 @@ def _bmp_is_whole(data: bytes) -> bool:
 
 
 def _tiff_is_whole(data: bytes) -> bool:
-    tags = dict(_tiff_directory(data))
+    tags = {tag: values for tag, *values in _tiff_directory(data)}
+    if any(at + _TIFF_SIZES.get(kind, 1) * count > len(data) for kind, count, at in tags.values()):
+        return False
     for starts, sizes in ((273, 279), (324, 325)):  # strips, tiles
         if starts in tags and sizes in tags:
             pairs = zip(_tiff_values(data, *tags[starts]), _tiff_values(data, *tags[sizes]), strict=False)
@@ -96,21 +99,19 @@ def _tiff_order(data: bytes) -> str:
     return "<" if data.startswith(b"II") else ">"
 
 
-def _tiff_directory(data: bytes) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """``tag, (type, count, where its values are)`` of the first directory."""
+def _tiff_directory(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Tag, type, count, and where its values are, of the first directory."""
     order = _tiff_order(data)
     (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind, length, value = struct.unpack_from(order + "HHII", data, entry)
-        in_place = length * {3: 2, 4: 4}.get(kind, 8) <= 4
-        yield tag, (kind, length, entry + 8 if in_place else value)
+    (entries,) = struct.unpack_from(order + "H", data, at)
+    for entry in range(at + 2, at + 2 + 12 * entries, 12):
+        tag, kind, count, value = struct.unpack_from(order + "HHII", data, entry)
+        in_place = count * _TIFF_SIZES.get(kind, 1) <= 4
+        yield tag, kind, count, entry + 8 if in_place else value
 
 
 def _tiff_values(data: bytes, kind: int, count: int, at: int) -> Iterator[int]:
     one = struct.Struct(_tiff_order(data) + ("H" if kind == 3 else "I"))
-    if at + one.size * count > len(data):
-        raise struct.error("values beyond the end")
     found = (one.unpack_from(data, at + one.size * number)[0] for number in range(count))
     return islice(found, 65_536)  # a missing end shows in fewer strips than this
 

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from imgpipe.errors import UsageError, nearest
+from imgpipe.schema import elided
+
+QUALITY = 90  # contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +62,34 @@ def codec(suffix: str) -> Codec:
         There is none. `READABLE` is asked before an image gets here.
     """
     return CODECS[suffix]
+
+
+def checked_format(format: Any) -> str | None:
+    """A format as asked for (``png``, ``.PNG``), as a suffix that can be written.
+
+    Raises
+    ------
+    UsageError
+        There is no such format.
+    """
+    if format is None:
+        return None
+    suffix = format.lower().removeprefix(".") if isinstance(format, str) else ""
+    if suffix not in WRITABLE:
+        known = sorted(WRITABLE)
+        hint = nearest(suffix, known)
+        raise UsageError(f"format: expected one of {', '.join(known)}, got {elided(format)}{hint}")
+    return suffix
+
+
+def checked_quality(quality: Any) -> int:
+    """A quality, 1 … 100.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if type(quality) is not int or not 1 <= quality <= 100:
+        raise UsageError(f"quality: expected an integer from 1 to 100, got {elided(quality)}")
+    return quality

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, operation
-from imgpipe.imaging.pixels import WHITE, Image, grey
+from imgpipe.imaging.pixels import WHITE, Image, depth, grey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,6 @@ def grayscale(image: Image) -> Image:
 @operation(version=1, example="invert")
 def invert(image: Image) -> Image:
     """Makes the negative: black becomes white."""
-    white = image.dtype.type(WHITE[image.dtype.name])
+    white = image.dtype.type(WHITE[depth(image)])
     negative: Image = np.subtract(white, image)
     return negative

@@ -1,0 +1,215 @@
+"""One image of a job: read, decode, apply, encode, commit, with the time each took.
+
+A `Workplace` is what a job is inside one pool process: its folders and its recipe, looked up once.
+`Workplace.run` does one image and says how that ended:
+
+=============  =====================================================================================
+`Committed`    its output is in place
+`Unprocessed`  it has none, and another worker would say the same (or, with ``again``, might not)
+`Unseen`       nothing is wrong with the image: the folders are gone, full or read-only from here
+`Stale`        the attempt was written off meanwhile: nothing was changed, and nobody waits to hear of it
+=============  =====================================================================================
+
+An open that fails because something is not there looks at the folders again before it blames the image: a
+mount that went away takes every image with it.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TypeAlias
+
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging.codecs import suffix_of
+from imgpipe.imaging.processing import Outcome, process, run
+from imgpipe.imaging.recipe import Recipe
+from imgpipe.protocol import DoneRow, FailedRow, Job, shown
+from imgpipe.storage import Folder, nonce_name, reason, temporary_name
+
+__all__ = ["Committed", "Outcome", "Result", "Stale", "Unprocessed", "Unseen", "Workplace", "process"]
+
+# Not there: the image, or the folders with it?
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EIO)
+# Nothing more can be written here, whatever the image.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The output is in place."""
+
+    row: DoneRow
+
+
+@dataclass(frozen=True, slots=True)
+class Unprocessed:
+    """The image has no output, and why."""
+
+    row: FailedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The job's folders cannot be used from here, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Commits of this attempt are no longer valid."""
+
+
+Result: TypeAlias = Committed | Unprocessed | Unseen | Stale
+
+
+class _UnseenError(Exception):
+    """The folders, not the image."""
+
+
+class Workplace:
+    """A job's constants inside one process. Not for several threads at once."""
+
+    def __init__(self, job: Job, roots: Mapping[str, bytes]) -> None:
+        """``roots`` are absolute paths by name. No folder is looked at yet: ask `ready`.
+
+        Raises
+        ------
+        UsageError
+            The recipe cannot be done here, or a root has no such name here.
+        ProtocolError
+            The recipe is not one.
+        """
+        self._job = job
+        self._nonce = nonce_name(job.job)
+        self._source: Folder | None = None
+        self._output: Folder | None = None
+        if job.empty:
+            return
+        self._recipe = Recipe.from_array(job.recipe)
+        self._program = self._recipe.bind()
+        self._source_root = _root(roots, job.source_root)
+        self._output_root = _root(roots, job.output_root)
+
+    def close(self) -> None:
+        """Give the folders back."""
+        for folder in (self._source, self._output):
+            if folder is not None:
+                folder.close()
+        self._source = self._output = None
+
+    def ready(self) -> str:
+        """Nothing if this process sees the job's folders, looked at afresh, and can write; else why not."""
+        if self._job.empty:
+            return ""
+        self.close()
+        try:
+            self._source = Folder(self._source_root, self._job.source)
+            self._output = Folder(self._output_root, self._job.output)
+            why = self._unseen(self._source, self._output)
+        except OSError as error:
+            why = f"{shown(error.filename or b'')}: {reason(error)}".lstrip(": ")
+        if why:
+            self.close()
+        return why
+
+    def _unseen(self, source: Folder, output: Folder) -> str:
+        if not output.exists(self._nonce):
+            return f"{shown(output.path)} is not the output directory of this job: its mark is not there"
+        samples = self._job.samples
+        if samples and not any(_has(source, name, size) for name, size in samples):
+            return f"{shown(source.path)} does not hold the images of this job"
+        problem = output.problem()
+        return f"{shown(output.path)}: {problem}" if problem else ""
+
+    def run(self, task: int, attempt: int, name: bytes, size: int, still_valid: Callable[[], bool]) -> Result:
+        """Do one image. ``size`` in bytes is the listing's; ``still_valid`` is asked before the commit."""
+        if self._job.empty:
+            return Committed((task, attempt, 0, 0, 0, 0, 0))
+        try:
+            return self._run(task, attempt, name, size, still_valid)
+        except ImageError as error:
+            message = error.message[: limits.TEXT_MAX]
+            return Unprocessed((task, attempt, str(error.kind), message, error.again))
+        except _UnseenError as error:
+            return Unseen(str(error)[: limits.TEXT_MAX])
+
+    def _run(
+        self, task: int, attempt: int, name: bytes, size: int, still_valid: Callable[[], bool]
+    ) -> Result:
+        if self._output is None and (why := self.ready()):
+            raise _UnseenError(why)
+        start = perf_counter_ns()
+        data = self._read(name, size)
+        read = perf_counter_ns()
+        target = self._recipe.target(name)
+        outcome = run(data, self._program, suffix_of(target), self._recipe.quality)
+        if outcome.data is None:
+            raise outcome.failure or AssertionError("an outcome without result or failure")
+        begun = perf_counter_ns()
+        if not self._commit(target, attempt, outcome.data, still_valid):
+            return self._stale(still_valid)
+        written = perf_counter_ns()
+        _, decode, operate, encode, _ = outcome.times
+        times = ((read - start) // 1000, decode, operate, encode, (written - begun) // 1000)
+        return Committed((task, attempt, *times))
+
+    def _read(self, name: bytes, size: int) -> bytes:
+        if size > limits.IMAGE_BYTES_MAX:
+            raise ImageError(Kind.TOO_LARGE, f"{size} bytes, at most {limits.IMAGE_BYTES_MAX} are read")
+        assert self._source is not None
+        try:
+            return self._source.read(name, limits.IMAGE_BYTES_MAX)
+        except MemoryError:
+            raise ImageError(Kind.TOO_LARGE, "out of memory", again=True) from None
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise ImageError(Kind.UNREADABLE, f"cannot be read: {reason(error)}") from None
+            self._look_again()
+            raise ImageError(Kind.MISSING, f"gone since it was listed: {reason(error)}") from None
+
+    def _commit(self, target: bytes, attempt: int, data: bytes, still_valid: Callable[[], bool]) -> bool:
+        output = self._output
+        assert output is not None
+        temporary = temporary_name(self._job.job, attempt)
+        try:
+            return output.commit(
+                target, temporary, data, lambda: still_valid() and output.exists(self._nonce)
+            )
+        except OSError as error:
+            if error.errno in _FULL:
+                raise _UnseenError(f"{shown(output.path)}: {reason(error)}") from None
+            if error.errno in _GONE:
+                self._look_again()
+            raise ImageError(Kind.UNWRITABLE, f"cannot be written: {reason(error)}") from None
+
+    def _look_again(self) -> None:
+        if why := self.ready():
+            raise _UnseenError(why)
+
+    def _stale(self, still_valid: Callable[[], bool]) -> Result:
+        """Nothing was committed: was this attempt written off, or has the output directory lost its mark?"""
+        if still_valid():
+            self._look_again()
+        return Stale()
+
+
+def _root(roots: Mapping[str, bytes], name: str) -> bytes:
+    try:
+        return roots[name]
+    except KeyError:
+        known = ", ".join(roots) or "none"
+        raise UsageError(
+            f"no root {name!r} here (there is {known}): start it with --root {name}=PATH"
+        ) from None
+
+
+def _has(folder: Folder, name: bytes, size: int) -> bool:
+    try:
+        return folder.size(name) == size
+    except OSError:
+        return False

@@ -1,0 +1,166 @@
+"""What a request for a job means on this machine: its folders, its roots, its output, and the files around it.
+
+Everything here touches the file system and may be slow: the coordinator calls it in a thread. Nothing here
+decides about images.
+
+A job's output directory holds the *nonce* ``.imgpipe-<job>`` while the job lives: a worker that finds it there
+sees the same directory, and an attempt that no longer finds it must not commit. `clean` removes it, and by name
+the temporary file of every attempt that was written off, before anyone is told that the job has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imgpipe import storage
+from imgpipe.errors import UsageError
+from imgpipe.imaging.codecs import READABLE
+from imgpipe.imaging.recipe import Recipe
+from imgpipe.protocol import Job, SubmitRequest, shown
+from imgpipe.scheduling.placement import find
+from imgpipe.scheduling.records import JobSpec
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset(f".{suffix}".encode() for suffix in READABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder: where it is here, and how to name it to others."""
+
+    path: bytes
+    root: str = ""
+    root_path: bytes = b"/"
+    relative: bytes = b""
+
+    def open(self, *, make: bool = False) -> storage.Folder:
+        return storage.Folder(self.root_path, self.relative, make=make)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request, understood."""
+
+    spec: JobSpec
+    request: SubmitRequest
+    recipe: Recipe
+    source: Place
+    output: Place
+    #: The output as a folder inside SOURCE, which is not listed.
+    skip: bytes | None
+
+    @property
+    def job(self) -> str:
+        return self.spec.job
+
+    @property
+    def empty(self) -> bool:
+        return self.request.count > 0
+
+
+def understand(job: str, request: SubmitRequest, roots: storage.Roots) -> Plan:
+    """The plan for a request.
+
+    Raises
+    ------
+    UsageError
+        It cannot be done as asked; the message says what could.
+    ProtocolError
+        Its recipe is none.
+    """
+    recipe = Recipe.from_array(request.recipe)
+    mode = find(request.mode)
+    if request.existing not in ("skip", "redo", "error"):
+        raise UsageError(f"existing: expected skip, redo or error, got {request.existing!r}")
+    if request.count:
+        source = output = Place(b"")
+        skip = None
+    else:
+        source, output, skip = _places(request, roots)
+    constants = Job(
+        job=job,
+        empty=request.count > 0,
+        source_root=source.root,
+        source=source.relative,
+        output_root=output.root,
+        output=output.relative,
+        recipe=recipe.array(),
+        timeout_s=request.timeout_s,
+        samples=(),
+    )
+    operations = () if request.count else tuple(dict.fromkeys(recipe.operations))
+    codecs = () if recipe.format is None else (recipe.format,)
+    spec = JobSpec(constants, mode, operations, codecs, request.retries, request.priority)
+    return Plan(spec, request, recipe, source, output, skip)
+
+
+def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place, bytes | None]:
+    roots.locate(request.source)  # before anything there is looked at
+    listed, default = storage.layout(request.source)
+    source = _place(listed, roots)
+    try:
+        source.open().close()
+    except OSError as error:
+        raise UsageError(
+            f"{shown(listed)}: {storage.reason(error)}; SOURCE is a directory of images that the coordinator sees"
+        ) from None
+    output = _place(request.output or default, roots)
+    skip = storage.check_output(source.path, output.path)
+    return source, output, skip
+
+
+def _place(path: bytes, roots: storage.Roots) -> Place:
+    root, relative = roots.locate(path)
+    return Place(path, root, roots[root], relative)
+
+
+def prepare(plan: Plan) -> storage.Collisions:
+    """Make the output directory and put the nonce there.
+
+    Raises
+    ------
+    UsageError
+        Nothing can be written there.
+    """
+    if plan.empty:
+        return storage.Collisions(changes_suffix=False, folds_case=False)
+    try:
+        with plan.output.open(make=True) as folder:
+            folder.create(storage.nonce_name(plan.job), plan.source.path)
+            folds = storage.folds_case(folder)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the output {shown(plan.output.path)}: {storage.reason(error)}"
+        ) from None
+    return storage.Collisions(plan.recipe.changes_suffix, folds)
+
+
+def clean(plan: Plan, written_off: Iterable[tuple[bytes, int]]) -> None:
+    """Remove the nonce, then what attempts that were written off may have left. What is gone is gone."""
+    if plan.empty:
+        return
+    try:
+        with plan.output.open() as folder:
+            _remove(folder, storage.nonce_name(plan.job))
+            for name, attempt in written_off:
+                directory, slash, _ = plan.recipe.target(name).rpartition(b"/")
+                _remove(folder, directory + slash + storage.temporary_name(plan.job, attempt))
+    except OSError as error:
+        log.warning(
+            "job %s: cannot clean up in %s: %s", plan.job, shown(plan.output.path), storage.reason(error)
+        )
+
+
+def _remove(folder: storage.Folder, name: bytes) -> None:
+    try:
+        folder.remove(name)
+    except OSError as error:
+        log.warning("cannot remove %s in %s: %s", shown(name), shown(folder.path), storage.reason(error))
+
+
+def overlaps(one: bytes, other: bytes) -> bool:
+    """Whether one of two output directories is, or lies in, the other."""
+    return (one + b"/").startswith(other + b"/") or (other + b"/").startswith(one + b"/")

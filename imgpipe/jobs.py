@@ -1,0 +1,306 @@
+"""The coordinator's jobs: taking one in, feeding it with names, ending it, and finding it again.
+
+Between a request and the first image stand two looks at the file system (`intake`), each in a thread; between
+the last image and `Finished` stands the cleaning up. Everything in between is plain calls of the scheduler. A *dry run*
+is a job the scheduler never hears of: its listing goes straight into its journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any
+
+from imgpipe import intake, limits
+from imgpipe.connection import Stream
+from imgpipe.errors import UnfinishedError, UsageError
+from imgpipe.facts import Fact, Found, Ignored, Listed, Opened, Planned
+from imgpipe.following import Followed
+from imgpipe.listing import Batch, Listing
+from imgpipe.protocol import SubmitRequest, shown
+from imgpipe.scheduling.records import JobRecord
+from imgpipe.scheduling.scheduler import Scheduler
+from imgpipe.storage import Collisions, Roots
+
+log = logging.getLogger(__name__)
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base 32
+_ID_LENGTH = 10  # contract
+_PREFIX_LENGTH = 4  # contract: of an id, to name a job by
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class LiveJob:
+    """A job between its request and the time nobody asks about it any more."""
+
+    def __init__(self, plan: intake.Plan) -> None:
+        self.plan = plan
+        self.opened_at = time.monotonic()
+        self.followed = Followed(plan.job)
+        self.listing: Listing | None = None
+        self.fed = 0  # empty tasks found so far
+        self.record: JobRecord | None = (
+            None  # its sums; of a dry run, of which the scheduler never hears, too
+        )
+
+    @property
+    def writes(self) -> bool:
+        return not (self.plan.empty or self.plan.request.dry_run)
+
+    def row(self) -> tuple[Any, ...]:
+        """For `Status`."""
+        plan, record = self.plan, self.record
+        sums = (record.total, record.done, record.failed, record.remaining) if record else (0, 0, 0, 0)
+        state = record.state if record else "opening"
+        paths = (plan.source.path, plan.output.path)
+        return (plan.job, plan.spec.mode.name, state, *paths, *sums, self._why()[:1000])
+
+    def _why(self) -> str:
+        record = self.record
+        if record is None or record.problem:
+            return record.problem if record else ""
+        if record.ended or record.eligible or self.plan.request.dry_run:
+            return ""
+        return "no live worker sees its folders" if record.introduced else "waiting for its first names"
+
+
+class Jobs:
+    """All jobs of a coordinator, by id.
+
+    ``wake`` asks for a flush of the scheduler's outbox; ``spawn`` runs a coroutine that the coordinator owns.
+    """
+
+    def __init__(self, scheduler: Scheduler, roots: Roots, wake: Callable[[], None], spawn: Spawn) -> None:
+        self.closed = ""  # why no new jobs are taken, or nothing
+        self._scheduler = scheduler
+        self._roots = roots
+        self._wake = wake
+        self._spawn = spawn
+        self._jobs: dict[str, LiveJob] = {}
+        self._one_ended = asyncio.Event()
+
+    def __iter__(self) -> Iterator[LiveJob]:
+        return iter(self._jobs.values())
+
+    def __getitem__(self, job: str) -> LiveJob:
+        return self._jobs[job]
+
+    def find(self, word: str) -> LiveJob:
+        """The job of this id, or the one whose id begins so.
+
+        Raises
+        ------
+        UsageError
+            There is none, or more than one.
+        """
+        found = [job for name, job in self._jobs.items() if name.startswith(word)]
+        if word in self._jobs:
+            found = [self._jobs[word]]
+        if len(found) == 1 and len(word) >= _PREFIX_LENGTH:
+            return found[0]
+        what = "several jobs begin so" if len(found) > 1 else "there is no such job"
+        raise UsageError(f"job {word[:40]!r}: {what}; `imgpipe status` lists them")
+
+    # --- taking in ------------------------------------------------------------------------------
+
+    async def accept(self, request: SubmitRequest) -> LiveJob:
+        """Take a job in.
+
+        Raises
+        ------
+        UsageError
+            It cannot be done as asked.
+        UnfinishedError
+            Not now: another job writes there, there are too many, or we are leaving.
+        ProtocolError
+            Its recipe is none.
+        """
+        self._refuse_if_busy()
+        plan = await asyncio.to_thread(intake.understand, self._new_id(), request, self._roots)
+        self._refuse_if_busy(plan)
+        job = self._jobs[plan.job] = LiveJob(plan)  # from here on its output is taken
+        try:
+            if request.dry_run:
+                self._open_dry(job)
+            else:
+                self._open(job, await asyncio.to_thread(intake.prepare, plan))
+        except BaseException:
+            del self._jobs[plan.job]
+            raise
+        log.info("job %s: %s → %s", plan.job, shown(plan.source.path), shown(plan.output.path))
+        return job
+
+    def _refuse_if_busy(self, plan: intake.Plan | None = None) -> None:
+        running = [job for job in self if not job.followed.finished]
+        if self.closed:
+            raise UnfinishedError(f"{self.closed}, and takes no new jobs")
+        if len(running) >= limits.JOBS_MAX:
+            raise UnfinishedError(f"{limits.JOBS_MAX} jobs are running: wait for one to end")
+        if plan is None or not LiveJob(plan).writes:
+            return
+        for job in running:
+            if job.writes and intake.overlaps(job.plan.output.path, plan.output.path):
+                raise UnfinishedError(
+                    f"job {job.plan.job} is writing to {shown(job.plan.output.path)}: "
+                    "wait for its end, or give another output with -o"
+                )
+
+    def _new_id(self) -> str:
+        while True:
+            made = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+            if made not in self._jobs:
+                return made
+
+    def _open(self, job: LiveJob, collisions: Collisions) -> None:
+        now = time.monotonic()
+        job.followed.add([_opened(job.plan)], now)
+        job.record = self._scheduler.submit(job.plan.spec, now)
+        if job.plan.empty:
+            self._make_names(job, now)
+        else:
+            job.listing = Listing(job.plan, collisions, partial(self._listed, job))
+            job.listing.want()
+
+    def _open_dry(self, job: LiveJob) -> None:
+        plan = job.plan
+        job.followed.add([_opened(plan)], time.monotonic())
+        job.record = JobRecord(plan.spec, job.opened_at, plan.spec.mode.policy())
+        # Whether the output folds case is found by writing there, which a dry run does not.
+        collisions = Collisions(plan.recipe.changes_suffix, folds_case=False)
+        job.listing = Listing(plan, collisions, partial(self._planned, job, job.record))
+        job.listing.want()
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def feed(self, hungry: list[str]) -> None:
+        """Ask for more names where there is room for them and nobody is too far behind to hear of them."""
+        now = time.monotonic()
+        dry = [job.plan.job for job in self if job.plan.request.dry_run]
+        for name in (*hungry, *dry):
+            job = self._jobs[name]
+            if job.followed.holds_back(now):
+                continue
+            if job.listing is not None:
+                job.listing.want()
+            else:
+                self._make_names(job, now)
+                self._wake()
+
+    def _make_names(self, job: LiveJob, now: float) -> None:
+        """Empty tasks need no listing: their names are numbers."""
+        record, count = job.record, job.plan.request.count
+        while record is not None and record.wants_names and job.fed < count:
+            end = min(job.fed + limits.LISTING_BATCH, count)
+            self._scheduler.found(job.plan.job, [(b"%d" % n, 0) for n in range(job.fed, end)], now)
+            job.fed = end
+        if job.fed >= count:
+            self._scheduler.exhausted(job.plan.job, now)
+
+    def _listed(self, job: LiveJob, batch: Batch) -> None:
+        """The listing has handed over a batch."""
+        now, name, record = time.monotonic(), job.plan.job, job.record
+        assert record is not None
+        ignored = record.ignored + len(batch.ignored)
+        if job.plan.request.list_ignored:
+            job.followed.add([Ignored(found, why) for found, why in batch.ignored], now)
+        for failed, kind, words in batch.failed:
+            self._scheduler.failed_early(name, failed, kind, words, now)
+        if batch.last:
+            self._scheduler.exhausted(name, now, ignored, batch.problem[: limits.TEXT_MAX])
+        else:
+            self._scheduler.found(name, batch.images, now, ignored)
+        self._wake()
+
+    def _planned(self, job: LiveJob, sums: JobRecord, batch: Batch) -> None:
+        """A batch of a dry run."""
+        target = job.plan.recipe.target
+        facts: list[Fact] = [Planned(name, target(name)) for name, _ in batch.images]
+        facts += [Planned(name, target(name), words) for name, _, words in batch.failed]
+        if job.plan.request.list_ignored:
+            facts += [Ignored(name, why) for name, why in batch.ignored]
+        sums.total += len(batch.images) + len(batch.failed)
+        sums.failed += len(batch.failed)
+        sums.ignored += len(batch.ignored)
+        facts.append(Found(sums.total, sums.ignored))
+        if batch.last:
+            sums.problem = batch.problem[: limits.TEXT_MAX]
+            sums.state = "failed" if sums.problem else "done"
+            facts.append(Listed(sums.total, sums.ignored, sums.problem))
+        job.followed.add(facts, time.monotonic())
+        if batch.last:
+            self._finish(job, sums)
+        self._wake()
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def cancel(self, job: LiveJob, drain: bool, why: str) -> None:
+        """Hand out nothing more of it; with ``drain`` what is in hand may end."""
+        if job.followed.finished or job.record is None:
+            return
+        if job.listing is not None:
+            job.listing.stop()
+        if job.plan.request.dry_run:
+            job.record.state = "cancelled"
+            self._finish(job, job.record)
+        self._scheduler.cancel(job.plan.job, drain, time.monotonic(), why)
+        self._wake()
+
+    async def drain(self, why: str) -> None:
+        """Take no new jobs, hand out nothing more, and wait until what is in hand has ended."""
+        self.closed = why
+        for job in list(self):
+            self.cancel(job, True, why)
+        while not all(job.followed.finished for job in self):
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    def stop(self) -> None:
+        for job in self:
+            if job.listing is not None:
+                job.listing.stop()
+
+    def ended(self, record: JobRecord) -> None:
+        """The scheduler has ended a job."""
+        self._spawn(self._wind_up(self._jobs[record.id], record))
+
+    async def _wind_up(self, job: LiveJob, record: JobRecord) -> None:
+        """Clean up its files, then tell."""
+        if job.listing is not None:
+            job.listing.stop()
+        await asyncio.to_thread(intake.clean, job.plan, record.written_off)
+        self._finish(job, record)
+
+    def _finish(self, job: LiveJob, record: JobRecord) -> None:
+        now = time.monotonic()
+        record.ended = True
+        job.followed.add([record.summary()], now)
+        job.followed.finish(now - job.opened_at, now)
+        log.info("job %s: %s", job.plan.job, record.state)
+        finished = [other.plan.job for other in self if other.followed.finished]
+        for name in finished[: -limits.FINISHED_JOBS_MAX]:
+            del self._jobs[name]
+        self._one_ended.set()
+
+    # --- followers ------------------------------------------------------------------------------
+
+    def tell(self, job: str, facts: list[Fact]) -> None:
+        self._jobs[job].followed.add(facts, time.monotonic())
+
+    def push(self, stream: Stream) -> None:
+        """The stream takes more again."""
+        for job in self:
+            job.followed.push(time.monotonic(), stream)
+
+    def leave(self, stream: Stream) -> None:
+        for job in self:
+            job.followed.leave(stream)
+
+
+def _opened(plan: intake.Plan) -> Opened:
+    words = str(plan.recipe)[:250]
+    return Opened(plan.job, plan.spec.mode.name, plan.source.path, plan.output.path, words)

@@ -1,0 +1,115 @@
+"""Bytes → bytes: whatever the bytes and whatever an operation does, an outcome comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging.operations import Step
+from imgpipe.imaging.processing import process, run
+from imgpipe.imaging.recipe import Program, Recipe
+
+NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+WRONG: Any = "a text where OpenCV wants a size"
+PNG = cv2.imencode(".png", NOISE)[1].tobytes()
+
+
+def read(data: bytes | None) -> Any:
+    assert data is not None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def outcome_of(step: Any, suffix: str = "png") -> Any:
+    return run(PNG, Program((("own", step),), colour8=False), suffix, 90)
+
+
+def test_an_outcome_has_the_result_and_the_time_of_each_stage():
+    outcome = process(PNG, Recipe.from_options(["flip", "invert"]), "png")
+    assert outcome.failure is None
+    assert np.array_equal(read(outcome.data), 255 - np.fliplr(NOISE))
+    assert len(outcome.times) == 5
+    assert outcome.times[0] == outcome.times[4] == 0
+
+
+def test_the_format_of_the_recipe_wins():
+    outcome = process(PNG, Recipe.from_options(["identity"], "bmp"), "png")
+    assert outcome.data is not None
+    assert outcome.data.startswith(b"BM")
+    assert np.array_equal(read(outcome.data), NOISE)
+
+
+def test_quality_reaches_the_codec():
+    sizes = [len(process(PNG, Recipe.from_options([], "jpg", q), "png").data or b"") for q in (10, 90)]
+    assert 0 < sizes[0] < sizes[1]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_have_an_outcome(data):
+    outcome = process(data, Recipe.from_options(), "jpg")
+    assert outcome.data is None
+    assert outcome.failure is not None
+    assert outcome.failure.kind in (Kind.UNREADABLE, Kind.TRUNCATED)
+
+
+def test_a_recipe_that_cannot_be_done_here_is_no_fault_of_the_picture():
+    with pytest.raises(UsageError, match="unknown operation"):
+        process(PNG, Recipe((Step("nowhere", 1),)), "png")
+
+
+def raising(error: BaseException) -> Any:
+    def step(image: Any) -> Any:
+        raise error
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "message"),
+    [
+        (raising(ValueError("not today")), Kind.OPERATION, "own: not today"),
+        (raising(KeyError()), Kind.OPERATION, "own: KeyError"),
+        (raising(SystemExit(3)), Kind.OPERATION, "own: 3"),
+        (raising(RecursionError("deep")), Kind.OPERATION, "own: deep"),
+        (raising(MemoryError()), Kind.TOO_LARGE, "out of memory"),
+        (raising(ImageError(Kind.TOO_LARGE, "a side of a mile")), Kind.TOO_LARGE, "a side of a mile"),
+        (lambda image: None, Kind.OPERATION, "own: expected an image, got NoneType"),
+        (lambda image: image[:, :, :2], Kind.OPERATION, r"own: expected shape .* got \(20, 30, 2\)"),
+        (lambda image: image.astype(np.int32), Kind.OPERATION, "own: expected uint8, .* got int32"),
+        (lambda image: cv2.resize(image, (0, 0)), Kind.OPERATION, "own: OpenCV: "),
+        (lambda image: cv2.blur(image, WRONG), Kind.OPERATION, "own: OpenCV: "),
+    ],
+)
+def test_whatever_an_operation_does_is_an_outcome(step, kind, message):
+    outcome = outcome_of(step)
+    assert outcome.data is None
+    assert outcome.failure.kind is kind
+    assert outcome.failure.again is (message == "out of memory")
+    assert outcome.times[3] == 0
+    with pytest.raises(ImageError, match=message):
+        raise outcome.failure
+
+
+def test_only_someone_at_the_keyboard_stops_a_picture():
+    with pytest.raises(KeyboardInterrupt):
+        outcome_of(raising(KeyboardInterrupt()))
+
+
+def test_a_message_can_always_be_sent():
+    failure = outcome_of(raising(ValueError("\udcff" + "long " * 1000))).failure
+    assert len(failure.message) <= limits.TEXT_MAX
+    failure.message.encode()
+
+
+def test_what_the_format_cannot_hold_is_refused():
+    outcome = outcome_of(lambda image: np.zeros((1, 20_000, 3), np.uint8), "webp")
+    assert outcome.failure.kind is Kind.OPERATION
+    assert "WebP holds at most 16383" in outcome.failure.message
+    assert outcome_of(lambda image: image, "exe").failure.message == "no codec writes 'exe'"
