@@ -282,8 +282,8 @@ class Door:
         """A stream we dial, to the one we call ``called``."""
         return Stream(self.owner, self.me, called=called, strangers=self._strangers)
 
-    async def listen(self, host: str, port: int) -> asyncio.Server:
-        """Accept callers on this address; port 0 picks one.
+    async def listen(self, host: str, port: int, *, start: bool = True) -> asyncio.Server:
+        """Accept callers on this address; port 0 picks one. Without ``start``, take it and accept nobody yet.
 
         Raises
         ------
@@ -292,7 +292,7 @@ class Door:
         """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.create_server(self.caller, host, port, reuse_address=True)
+            return await loop.create_server(self.caller, host, port, reuse_address=True, start_serving=start)
         except OSError as error:
             raise UsageError(_listen_words(host, port, error)) from None
 

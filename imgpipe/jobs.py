@@ -164,7 +164,7 @@ class Jobs:
             self._make_names(job, now)
         else:
             job.listing = Listing(job.plan, collisions, partial(self._listed, job))
-            job.listing.want()
+            job.listing.want(job.record.window)
 
     def _open_dry(self, job: LiveJob) -> None:
         plan = job.plan
@@ -173,7 +173,7 @@ class Jobs:
         # Whether the output folds case is found by writing there, which a dry run does not.
         collisions = Collisions(plan.recipe.changes_suffix, folds_case=False)
         job.listing = Listing(plan, collisions, partial(self._planned, job, job.record))
-        job.listing.want()
+        job.listing.want(job.record.window)
 
     # --- names ----------------------------------------------------------------------------------
 
@@ -183,10 +183,10 @@ class Jobs:
         dry = [job.plan.job for job in self if job.plan.request.dry_run]
         for name in (*hungry, *dry):
             job = self._jobs[name]
-            if job.followed.holds_back(now):
+            if job.followed.holds_back(now) or job.record is None:
                 continue
             if job.listing is not None:
-                job.listing.want()
+                job.listing.want(job.record.window)
             else:
                 self._make_names(job, now)
                 self._wake()

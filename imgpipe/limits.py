@@ -24,6 +24,8 @@ WRITE_BUFFER_MAX = 8 * 1024 * 1024  # unsent bytes for one peer; above it, it ge
 REDIAL_MIN_S = 0.2  # first wait before dialling a machine again …
 REDIAL_MAX_S = 15.0  # … doubled up to this, with jitter of ±50 %
 RECONNECT_S = 30.0  # contract: a client gives up when the coordinator is not back after this
+RECONNECT_WAIT_MAX_S = 2.0  # its longest wait between two tries: a person looks on
+INBOX_MAX = 16  # messages a client holds unread, 8 MiB at most; above it, it reads no more for now
 STRANGERS_MAX = 256  # connections that have not said hello; more are closed at once
 
 # --- the scheduler ----------------------------------------------------------------------------

@@ -52,9 +52,9 @@ class Listing:
         self._thread = threading.Thread(target=self._run, name=f"listing {plan.job}", daemon=True)
         self._thread.start()
 
-    def want(self) -> None:
-        """More names may come."""
-        while self._asked < AHEAD and not self._stopped:
+    def want(self, room: int) -> None:
+        """There is room for this many more names."""
+        while self._asked < min(AHEAD, room // limits.LISTING_BATCH) and not self._stopped:
             self._asked += 1
             self._wanted.release()
 

@@ -1,4 +1,4 @@
-"""Which event loop runs: uvloop where it exists, asyncio's own where it does not. Decided here and nowhere else."""
+"""Which event loop runs: uvloop where it exists, asyncio's own where it does not. Decided here alone."""
 
 from __future__ import annotations
 

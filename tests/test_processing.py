@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
 from imgpipe.imaging.operations import Step
-from imgpipe.imaging.processing import process, run
+from imgpipe.imaging.processing import prepare, process, run
 from imgpipe.imaging.recipe import Program, Recipe
 
+PHOTOGRAPHS = sorted((Path(__file__).parent.parent / "data" / "input").glob("*.*"))
 NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
 WRONG: Any = "a text where OpenCV wants a size"
 PNG = cv2.imencode(".png", NOISE)[1].tobytes()
@@ -43,6 +45,29 @@ def test_the_format_of_the_recipe_wins():
     assert outcome.data is not None
     assert outcome.data.startswith(b"BM")
     assert np.array_equal(read(outcome.data), NOISE)
+
+
+@pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.name)
+def test_the_default_is_that_of_the_original_from_bytes_to_bytes(path):
+    """The expected pixels are computed here, from what semantics says, with plain OpenCV."""
+    source: Any = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    blurred = cv2.blur(cv2.cvtColor(source, cv2.COLOR_BGR2GRAY), (3, 3))
+    edges = cv2.Canny(blurred, 10, 30, apertureSize=5)
+    expected: Any = np.uint8(source / 2.0)
+    expected[edges != 0] = (0, 255, 0)
+    outcome = process(path.read_bytes(), Recipe.from_options(format="png"), path.suffix[1:])
+    assert np.array_equal(read(outcome.data), expected)
+
+
+def test_a_process_is_prepared_for_one_image_at_a_time():
+    threads, level = cv2.getNumThreads(), cv2.utils.logging.getLogLevel()
+    try:
+        prepare()
+        assert cv2.getNumThreads() == 1
+        assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT
+    finally:
+        cv2.setNumThreads(threads)
+        cv2.utils.logging.setLogLevel(level)
 
 
 def test_quality_reaches_the_codec():

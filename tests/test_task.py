@@ -222,12 +222,14 @@ def test_validity_is_asked_when_everything_is_written(place):
     assert seen == [{os.fsdecode(temporary_name(JOB, ATTEMPT))}]
 
 
-def test_an_attempt_whose_temporary_file_was_removed_is_stale(place):
+def test_an_attempt_whose_temporary_file_was_removed_commits_nothing_and_says_so(place):
     def fenced() -> bool:
         (place.output / os.fsdecode(temporary_name(JOB, ATTEMPT))).unlink(missing_ok=True)
         return True
 
-    assert place.run(still_valid=fenced) == Stale()
+    kind, message, again = failed(place.run(still_valid=fenced))
+    assert (kind, again) == ("unwritable", True)
+    assert "temporary file was removed" in message
     assert place.left() == set()
 
 
@@ -273,6 +275,12 @@ def test_a_source_that_goes_away_is_not_the_fault_of_its_images(place):
     place.source.rename(place.root / "elsewhere")
     place.source.mkdir()
     assert isinstance(place.run(b"b.png"), Unseen)
+
+
+def test_an_image_that_was_the_only_sample_is_missing_all_the_same(place):
+    assert place.workplace.ready() == ""
+    (place.source / "a.png").unlink()
+    assert failed(place.run())[0] == "missing"
 
 
 def test_a_full_disk_is_seen_before_the_first_image(place, monkeypatch):

@@ -26,6 +26,16 @@ else:
     cv2 = lazy("cv2")
 
 
+def prepare() -> None:
+    """Loads OpenCV and NumPy now, for a process that works on one image at a time.
+
+    Threads of their own would fight with the other processes. Decoders' warnings go to descriptor 2, up to
+    140 KB for one file and without its name: what they mean comes back as a failure.
+    """
+    cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Either the encoded result or why there is none, and microseconds by stage (`facts.STAGES`)."""

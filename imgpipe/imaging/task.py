@@ -17,6 +17,7 @@ mount that went away takes every image with it.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -25,12 +26,22 @@ from typing import TypeAlias
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
 from imgpipe.imaging.codecs import suffix_of
-from imgpipe.imaging.processing import Outcome, process, run
+from imgpipe.imaging.processing import Outcome, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import DoneRow, FailedRow, Job, shown
 from imgpipe.storage import Folder, nonce_name, reason, temporary_name
 
-__all__ = ["Committed", "Outcome", "Result", "Stale", "Unprocessed", "Unseen", "Workplace", "process"]
+__all__ = [
+    "Committed",
+    "Outcome",
+    "Result",
+    "Stale",
+    "Unprocessed",
+    "Unseen",
+    "Workplace",
+    "prepare",
+    "process",
+]
 
 # Not there: the image, or the folders with it?
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EIO)
@@ -88,6 +99,7 @@ class Workplace:
         self._nonce = nonce_name(job.job)
         self._source: Folder | None = None
         self._output: Folder | None = None
+        self._known: tuple[int, int] | None = None  # the source that was seen: device and inode
         if job.empty:
             return
         self._recipe = Recipe.from_array(job.recipe)
@@ -120,11 +132,20 @@ class Workplace:
     def _unseen(self, source: Folder, output: Folder) -> str:
         if not output.exists(self._nonce):
             return f"{shown(output.path)} is not the output directory of this job: its mark is not there"
-        samples = self._job.samples
-        if samples and not any(_has(source, name, size) for name, size in samples):
+        if not self._is_source(source):
             return f"{shown(source.path)} does not hold the images of this job"
         problem = output.problem()
         return f"{shown(output.path)}: {problem}" if problem else ""
+
+    def _is_source(self, source: Folder) -> bool:
+        """Known by an image in it, and then by itself: a small job may lose all its images."""
+        status = os.stat(source.path)
+        identity = status.st_dev, status.st_ino
+        samples = self._job.samples
+        if samples and identity != self._known and not any(_has(source, *sample) for sample in samples):
+            return False
+        self._known = identity
+        return True
 
     def run(self, task: int, attempt: int, name: bytes, size: int, still_valid: Callable[[], bool]) -> Result:
         """Do one image. ``size`` in bytes is the listing's; ``still_valid`` is asked before the commit."""
@@ -192,10 +213,11 @@ class Workplace:
             raise _UnseenError(why)
 
     def _stale(self, still_valid: Callable[[], bool]) -> Result:
-        """Nothing was committed: was this attempt written off, or has the output directory lost its mark?"""
-        if still_valid():
-            self._look_again()
-        return Stale()
+        """Nothing was committed. Only an attempt that knows it was written off may be silent about it."""
+        if not still_valid():
+            return Stale()
+        self._look_again()  # has the output directory lost its mark?
+        raise ImageError(Kind.UNWRITABLE, "its temporary file was removed by someone else", again=True)
 
 
 def _root(roots: Mapping[str, bytes], name: str) -> bytes:

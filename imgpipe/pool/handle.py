@@ -1,8 +1,8 @@
 """One process from its start to its end, as its parent sees it.
 
-``starting`` → (`Offer`) ``ready`` → (`Draining`) ``retiring`` → ended. It may end from anywhere: that is seen as
-end-of-file on the socket, after everything it said has been heard, or by the watch where somebody else
-holds the socket open. It is always reaped, and never waited for.
+starting → (`Offer`) ready → (`Draining`) retiring → ended. It may end from anywhere: that is seen as
+end-of-file on the socket, after everything it said has been heard, or by the watch where somebody else holds
+the socket open. It is always reaped, and never waited for.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Iterable, Mapping
+from itertools import groupby, islice
 from time import monotonic
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from imgpipe import limits
 from imgpipe.connection import Channel, Owner
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
-from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, Token, encode, encode_batch
+from imgpipe.protocol import LENGTH, Cancel, Draining, Execute, Offer, Refused, Token, encode_batch
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +49,20 @@ class Handle(Owner):
     ----------
     images : dict
         Given and not answered, by token, in the order they were given.
-    asked : dict
-        By job, how many `JobReady` are still to come.
+    of_use : bool
+        It has begun an image.
     why : str
         What it died of, once it has ended.
     """
 
     def __init__(self, keeper: Keeper, roots: Mapping[str, bytes], valid_until: float) -> None:
         self.images: dict[Token, Image] = {}
-        self.asked: dict[str, int] = {}
+        self.of_use = False
         self.why = ""
         self.ahead_s = 0.0
         self.was_ready = False
         self.overdue: Token | None = None
+        self._asked: dict[str, int] = {}  # by job, how many `JobReady` are still to come
         self._keeper = keeper
         self._roots = roots
         self._loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ class Handle(Owner):
 
     @property
     def alone(self) -> bool:
-        return any(image.alone for image in self.images.values()) if len(self.images) == 1 else False
+        return any(image.alone for image in islice(self.images.values(), 1))  # then it is the only one
 
     @property
     def pid(self) -> int:
@@ -142,9 +143,15 @@ class Handle(Owner):
 
     def send_job(self, work: Work) -> None:
         job = work.job.job
-        self.asked[job] = self.asked.get(job, 0) + 1
-        assert self._channel is not None
-        self._channel.send_body(work.body)
+        self._asked[job] = self._asked.get(job, 0) + 1
+        self.send(LENGTH.pack(len(work.body)) + work.body)
+
+    def answered_job(self, job: str) -> bool:
+        """It has said `JobReady`. Was that to the latest `Job`?"""
+        left = self._asked.pop(job, 1) - 1
+        if left:
+            self._asked[job] = left
+        return not left
 
     def give(self, images: list[Image]) -> None:
         """These are for you, in this order. They leave at once."""
@@ -163,26 +170,30 @@ class Handle(Owner):
         assert self._channel is not None
         self._channel.flush()
 
-    def take(self, token: Token) -> Image | None:
-        """Its image has been answered, or is taken from it; None if it does not hold it."""
-        image = self.images.pop(token, None)
-        if image is not None:
-            self.ahead_s -= image.cost_s
-            image.holder = None
-        return image
+    def take(self, image: Image) -> None:
+        """It has answered this image, or it is taken from it."""
+        del self.images[image.token]
+        self.ahead_s -= image.cost_s
+        image.holder = None
 
     def measure(self, work: Work, count: int) -> None:
         """So many images of this job were answered at once."""
         now = monotonic()
         work.learn((now - self._free_since) / count)
         self._free_since = now
+        self.of_use = True
 
     # --- calling off ----------------------------------------------------------------------------
 
-    def call_off(self, job: str, images: list[Image]) -> None:
-        """Do not begin these; a running one may not be committed if nobody wants it."""
-        for frame in encode_batch(lambda _, part: Cancel(job, part), [image.token for image in images]):
-            self.send(frame)
+    def call_off(self, images: Iterable[Image], wanted: Wanted) -> None:
+        """Do not begin these; and if nobody wants to hear of the one being run, it may not be committed."""
+        tokens: dict[str, list[Token]] = {}
+        for image in images:
+            image.wanted = max(image.wanted, wanted)
+            tokens.setdefault(image.job, []).append(image.token)
+        for job, part in tokens.items():
+            for frame in encode_batch(lambda _, batch, job=job: Cancel(job, batch), part):  # type: ignore[misc]
+                self.send(frame)
         self.fence()
 
     def fence(self) -> None:
@@ -261,6 +272,7 @@ class Handle(Owner):
         elif not self._finished:
             self._finished = True
             self.why = self._refused or death_words(code)
+            self.of_use = self.of_use or self.running() is not None
             self._keeper.ended(self)
             self._cell.close()
 
@@ -280,8 +292,3 @@ def _environment() -> dict[str, str]:
     paths = [os.path.abspath(path) for path in sys.path]
     one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return {**os.environ, **one, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def encoded(message: Any) -> bytes:
-    """A frame's body, as `Owner.received` would give it."""
-    return encode(message)[4:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 
 from imgpipe import limits
@@ -32,12 +32,12 @@ class Work:
         self.measured = True
 
 
-class Wanted(Enum):
-    """What its owner still wants to hear of an image."""
+class Wanted(IntEnum):
+    """What somebody still wants to hear of an image: it only ever becomes less."""
 
-    RESULT = "result"
-    RETURN = "return"  # that it was not begun, or its result if it was
-    NOTHING = "nothing"
+    RESULT = 0
+    RETURN = 1  # that it was not begun, or its result if it was
+    NOTHING = 2
 
 
 @dataclass(eq=False, slots=True)
@@ -55,3 +55,7 @@ class Image:
     cost_s: float = 0.0
     wanted: Wanted = Wanted.RESULT
     deaths: int = 0
+
+    @property
+    def job(self) -> str:
+        return self.work.job.job

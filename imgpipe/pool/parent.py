@@ -4,26 +4,25 @@ Every image put in is answered once, unless it was cancelled or forgotten: `Done
 `Unseen` or `Returned` when it goes back. What a process answers is sent on unopened where every image in
 it is still wanted.
 
-A death is nobody's fault but the running image's. Where nothing was running the images go to another
-process, and only one that was first in the queue of `DEATHS_MAX` processes when they died is blamed.
-Processes that die before they are ready are started again with a back-off; after `limits.START_FAILURES_MAX`
-in a row the pool gives up.
+A death is nobody's fault but the running image's. Where nothing was running, all images go to another
+process; only one that was first in the queue of `DEATHS_MAX` processes when they died is blamed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from time import monotonic
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
-from imgpipe import limits
 from imgpipe.errors import Kind
+from imgpipe.pool.crew import Crew
 from imgpipe.pool.feeder import Feeder
-from imgpipe.pool.handle import Handle, encoded
+from imgpipe.pool.handle import Handle
 from imgpipe.pool.images import Image, Wanted, Work
 from imgpipe.protocol import (
+    LENGTH,
     Done,
     Failed,
     Forget,
@@ -33,15 +32,12 @@ from imgpipe.protocol import (
     Offer,
     Returned,
     Token,
-    Unseen,
     encode,
 )
 
 log = logging.getLogger(__name__)
 
-DEATHS_MAX = 3  # deaths with nothing running are chance once or twice
-_BACK_OFF_S = 0.1  # before a process is started again after one that was of no use; doubled each time …
-_BACK_OFF_MAX_S = 10.0  # … up to this
+DEATHS_MAX = 3  # once or twice is chance: somebody killed a process between two images
 
 
 class PoolError(RuntimeError):
@@ -52,14 +48,14 @@ class PoolOwner(Protocol):
     """Who is told what happens in a pool."""
 
     def answered(self, message: Any, body: bytes) -> None:
-        """An answer for the coordinator: `JobReady`, `Done`, `Failed`, `Unseen` or `Returned`, and its body."""
+        """`JobReady`, `Done`, `Failed`, `Unseen` or `Returned` for the coordinator, and its frame's body."""
 
     def broken(self, why: str) -> None:
         """The pool has given up."""
 
 
 class Pool:
-    """So many processes, each with one image at a time.
+    """So many processes, each with one image at a time. Made, started and closed in one running loop.
 
     Attributes
     ----------
@@ -71,83 +67,41 @@ class Pool:
 
     def __init__(self, slots: int, roots: Mapping[str, bytes], owner: PoolOwner) -> None:
         self.slots = slots
-        self._roots = roots
         self._owner = owner
         self._works: dict[str, Work] = {}
-        self._images: dict[Token, Image] = {}
+        self._images: dict[Token, Image] = {}  # those somebody wants to hear of
         self._feeder = Feeder()
-        self._handles: set[Handle] = set()
         self._valid_until = 0.0
-        self._useless = 0  # processes in a row that ended without having been of use
-        self._closing = False
+        self._crew = Crew(slots, lambda keeper: Handle(keeper, roots, self._valid_until), self)
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
         self._feeding = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
-
-    # --- its life -------------------------------------------------------------------------------
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def start(self) -> None:
-        """Start every process, and wait for the first to be ready.
+        """Start every process, and return when the first is ready.
 
         Raises
         ------
         PoolError
-            None of them lives.
+            None of them lives so long.
         """
-        self._loop = asyncio.get_running_loop()
-        self._started: asyncio.Future[None] = self._loop.create_future()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._gone = asyncio.Event()
-        self._later(limits.WATCH_S, self._watch)
-        for _ in range(self.slots):
-            self._launch()
-        await self._started
+        self._crew.start()
+        try:
+            await self._started
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Kill every process and see them gone."""
-        self._closing = True
-        for timer in self._timers:
-            timer.cancel()
-        for handle in self._handles:
-            handle.kill()
-        while self._handles:
-            self._gone.clear()
-            await self._gone.wait()
+        """Kill every process, and return when all are gone. Nothing more is answered."""
+        self.forget_all()
+        await self._crew.close()
 
     async def idle(self) -> None:
-        """Return when there is no image in hand."""
+        """Return when no image is in hand."""
         await self._empty.wait()
-
-    def _launch(self) -> None:
-        if self._closing:
-            return
-        try:
-            handle = Handle(self, self._roots, self._valid_until)
-        except OSError as error:
-            self._start_failed(f"cannot start a process: {error}")
-            return
-        self._handles.add(handle)
-        self._spawn(handle.connect())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _later(self, after_s: float, call: Callable[[], None]) -> None:
-        def run() -> None:
-            self._timers.discard(timer)
-            call()
-
-        timer = self._loop.call_later(after_s, run)
-        self._timers.add(timer)
-
-    def _watch(self) -> None:
-        now = monotonic()
-        for handle in tuple(self._handles):
-            handle.watch(now)
-        self._later(limits.WATCH_S, self._watch)
 
     # --- what is in hand ------------------------------------------------------------------------
 
@@ -161,36 +115,30 @@ class Pool:
     @property
     def running(self) -> int:
         """Processes that have something to do."""
-        return sum(1 for handle in self._handles if handle.images)
-
-    @property
-    def queued(self) -> int:
-        """Images in hand that wait for a process, or behind another image."""
-        return len(self._images) - self.running
+        return sum(1 for handle in self._crew if handle.images)
 
     @property
     def pids(self) -> tuple[int, ...]:
-        return tuple(handle.pid for handle in self._handles)
+        """The processes there are, ready or not."""
+        return tuple(handle.pid for handle in self._crew)
 
     # --- what the worker says -------------------------------------------------------------------
 
     def job(self, message: Job, body: bytes) -> None:
-        """A job's constants, in the frame's body they came in; the next `JobReady` is for whoever asked."""
-        work = self._works.get(message.job)
-        if work is None:
-            work = self._works[message.job] = Work(message, body)
+        """A job's constants, with the frame's body they came in: one `JobReady` answers, each time anew."""
+        work = self._works.setdefault(message.job, Work(message, body))
         work.job, work.body, work.asked = message, body, True
-        for handle in self._handles:
+        for handle in self._crew:
             if handle.was_ready:
                 handle.send_job(work)
 
     def forget(self, job: str) -> None:
-        """The job has ended: drop its images, do not commit what is running."""
+        """The job has ended: drop its images, and do not commit those that are being run."""
         if self._works.pop(job, None) is None:
             return
-        self._drop(image for image in tuple(self._images.values()) if image.work.job.job == job)
+        self._drop(image for image in tuple(self._images.values()) if image.job == job)
         frame = encode(Forget(job))
-        for handle in self._handles:
+        for handle in self._crew:
             handle.send(frame)
 
     def forget_all(self) -> None:
@@ -209,53 +157,55 @@ class Pool:
         images = [Image(work, item, item[:2], alone) for item in items]
         self._images.update((image.token, image) for image in images)
         self._feeder.add(images, front=front)
+        self._note()
         self._feed_soon()
 
     def cancel(self, job: str, tokens: Iterable[Token]) -> None:
         """Do not begin these, do not commit them, do not tell of them."""
-        found = (self._images.get(token) for token in tokens)
-        self._drop(image for image in found if image is not None and image.work.job.job == job)
+        found = map(self._images.get, tokens)
+        self._drop(image for image in found if image is not None and image.job == job)
 
     def renew(self, until: float) -> None:
         """Commits are valid until then, in seconds of `time.monotonic`."""
         self._valid_until = until
-        for handle in self._handles:
+        for handle in self._crew:
             handle.renew(until)
 
     def take_back(self) -> dict[str, list[Token]]:
-        """Begin nothing more: the images no process has, by job. Those behind another one follow as `Returned`."""
+        """Begin nothing more: the images that no process has, by job.
+
+        Those that wait behind another one in a process follow as `Returned`.
+        """
         back: dict[str, list[Token]] = {}
         for image in self._feeder.remove(lambda image: True):
-            back.setdefault(image.work.job.job, []).append(image.token)
+            back.setdefault(image.job, []).append(image.token)
             del self._images[image.token]
-        for handle in self._handles:
-            for image in handle.images.values():
-                image.wanted = Wanted.RETURN if image.wanted is Wanted.RESULT else image.wanted
-            self._call_off(handle, list(handle.images.values()))
+        for handle in self._crew:
+            handle.call_off(handle.images.values(), Wanted.RETURN)
         self._note()
         return back
 
     def _drop(self, unwanted: Iterable[Image]) -> None:
-        images = list(unwanted)
-        for image in images:
+        held: dict[Handle, list[Image]] = {}
+        for image in unwanted:
             image.wanted = Wanted.NOTHING
             del self._images[image.token]
+            if image.holder is not None:
+                held.setdefault(image.holder, []).append(image)
         self._feeder.remove(lambda image: image.wanted is Wanted.NOTHING)
-        for handle in {image.holder for image in images if image.holder is not None}:
-            self._call_off(handle, [image for image in images if image.holder is handle])
+        for handle, images in held.items():
+            handle.call_off(images, Wanted.NOTHING)
         self._note()
-
-    @staticmethod
-    def _call_off(handle: Handle, images: list[Image]) -> None:
-        for job in {image.work.job.job for image in images}:
-            handle.call_off(job, [image for image in images if image.work.job.job == job])
 
     # --- feeding --------------------------------------------------------------------------------
 
+    def _changed(self, handle: Handle) -> None:
+        self._feeder.changed(handle)
+        self._feed_soon()
+
     def _feed_soon(self) -> None:
         """Once for all that happens in this turn of the loop."""
-        self._note()
-        if not self._feeding:
+        if not self._feeding and len(self._feeder):
             self._feeding = True
             self._loop.call_soon(self._feed)
 
@@ -272,25 +222,97 @@ class Pool:
     # --- what a process says --------------------------------------------------------------------
 
     def ready(self, handle: Handle, offer: Offer) -> None:
-        self._useless = 0
         for work in self._works.values():
             handle.send_job(work)
         if not self._started.done():
-            self.offer = Offer(self.slots, offer.operations, offer.codecs, offer.roots)
+            self.offer = replace(offer, slots=self.slots)
             self._started.set_result(None)
         self._changed(handle)
 
     def said(self, handle: Handle, message: Any, body: bytes) -> None:
-        match message:
-            case Done() | Failed():
-                handle.measure_rows(self._works.get(message.job), len(message.rows))
-                self._pass_on(handle, message, message.rows, body, lambda rows: type(message)(message.job, rows))
-            case Returned():
-                self._pass_on(handle, message, message.tokens, body, lambda rows: Returned(message.job, rows))
-            case Unseen():
-                self._pass_on(
-                    handle, message, message.tokens, body, lambda rows: Unseen(message.job, rows, message.why)
-                )
-            case JobReady():
-                self._job_ready(handle, message, body)
+        if isinstance(message, JobReady):
+            self._job_ready(handle, message, body)
+            return
+        column = "rows" if isinstance(message, Done | Failed) else "tokens"
+        rows = getattr(message, column)
+        kept = [row for row in rows if self._settle(handle, message.job, row[:2])]
+        if work := self._works.get(message.job):
+            handle.measure(work, len(rows))
+        if len(kept) == len(rows):
+            self._owner.answered(message, body)
+        elif kept:
+            self._tell(replace(message, **{column: tuple(kept)}))
+        self._note()
+        handle.retire()
         self._changed(handle)
+
+    def _settle(self, handle: Handle, job: str, token: Token) -> bool:
+        """An image was answered: does anybody want to know?"""
+        image = handle.images.get(token)
+        if image is None or image.job != job:
+            return False
+        handle.take(image)
+        if image.wanted is Wanted.NOTHING:
+            return False
+        del self._images[token]
+        return True
+
+    def _job_ready(self, handle: Handle, message: JobReady, body: bytes) -> None:
+        """Only the first answer to the latest question is told."""
+        work = self._works.get(message.job)
+        if handle.answered_job(message.job) and work is not None and work.asked:
+            work.asked = False
+            self._owner.answered(message, body)
+
+    def _tell(self, message: Any) -> None:
+        self._owner.answered(message, encode(message)[LENGTH.size :])
+
+    # --- the end of a process -------------------------------------------------------------------
+
+    def lost(self, handle: Handle) -> None:
+        blamed = self._blamed(handle)
+        if blamed is not None:
+            self._blame(handle, blamed)
+        self._give_back(handle)
+        self._note()
+        self._changed(handle)
+
+    @staticmethod
+    def _blamed(handle: Handle) -> Image | None:
+        """The image that was being run; or for which it was killed: it may have begun another since."""
+        if handle.overdue is not None:
+            return handle.images.get(handle.overdue)
+        running = handle.running()
+        if running is not None:
+            return handle.images.get(running)
+        first = next(iter(handle.images.values()), None)
+        if first is None:
+            return None
+        first.deaths += 1
+        return first if first.deaths >= DEATHS_MAX else None
+
+    def _blame(self, handle: Handle, image: Image) -> None:
+        kind, words = Kind.CRASHED, handle.why
+        if handle.overdue is not None:
+            kind, words = Kind.TIMEOUT, f"no result after {image.work.job.timeout_s:g} s"
+        log.warning("process %d: %s, under image %d of job %s", handle.pid, words, image.token[0], image.job)
+        if self._settle(handle, image.job, image.token):
+            self._tell(Failed(image.job, ((*image.token, str(kind), words, True),)))
+
+    def _give_back(self, handle: Handle) -> None:
+        """What it had not begun was never given to it."""
+        again = []
+        for image in tuple(handle.images.values()):
+            handle.take(image)
+            if image.wanted is Wanted.RESULT:
+                again.append(image)
+            elif image.wanted is Wanted.RETURN:
+                del self._images[image.token]
+                self._tell(Returned(image.job, (image.token,)))
+        self._feeder.add(again, front=True)
+
+    def given_up(self, why: str) -> None:
+        if self._started.done():
+            self._owner.broken(why)
+        else:
+            self._started.set_exception(PoolError(why))

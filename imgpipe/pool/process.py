@@ -4,8 +4,8 @@ Hear what has arrived, run, tell. Between two real images it always tells and he
 done is lost if the next image takes the process down, and nothing that was called off is begun. Empty tasks
 cannot take it down, and run by the hundred between two system calls.
 
-It speaks the protocol's own messages: `Offer` once it is ready, `JobReady` for each `Job`, one answer for each
-image, `Draining` when it wants to be replaced; or `Refused` if it could not get ready.
+It speaks the protocol's own messages: `Offer` once it is ready, `JobReady` for each `Job`, one answer for
+each image, `Draining` when it wants to be replaced; or `Refused` if it could not get ready.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Process:
 
     def serve(self) -> None:
         """Until the other end of the socket is closed."""
-        self._answers.say(Offer(1, operations.names(), tuple(codecs.READABLE), tuple(self._roots)))
+        self._answers.say(Offer(1, operations.names(), tuple(codecs.CODECS), tuple(self._roots)))
         self._answers.flush()
         while self._hear():
             self._turn()
@@ -153,7 +153,7 @@ class Process:
     # --- hearing --------------------------------------------------------------------------------
 
     def _hear(self) -> bool:
-        """Take what has arrived, and wait for it if there is nothing else to do. False: the parent hung up."""
+        """Take what has arrived; wait for it if there is nothing else to do. False: the parent hung up."""
         try:
             data = self._sock.recv(_RECEIVE, socket.MSG_DONTWAIT if self._queue else 0)
         except BlockingIOError:

@@ -15,8 +15,8 @@ Anything else is `Verdict.NOW`. The worker and the simulation toss the same coin
 
 from __future__ import annotations
 
-import random
 from enum import Enum
+from random import Random
 
 
 class Verdict(Enum):
@@ -38,7 +38,7 @@ class Admission:
         How long a delayed image waits before it is processed.
     """
 
-    def __init__(self, load: float, delay_s: float, rng: random.Random) -> None:
+    def __init__(self, load: float, delay_s: float, rng: Random) -> None:
         self.load = load
         self.delay_s = delay_s
         self._toss = rng.random

@@ -84,9 +84,10 @@ class Fleet:
         if ready:
             view.sight, view.why, view.retry_s = Sight.READY, "", limits.ASIDE_MIN_S
         else:
+            if view.sight is not Sight.ASIDE:  # else it is to be asked again already
+                heapq.heappush(self._asks, (now + view.retry_s, worker.name, job.id))
+                view.retry_s = min(2 * view.retry_s, limits.ASIDE_MAX_S)
             view.sight, view.why = Sight.ASIDE, why
-            heapq.heappush(self._asks, (now + view.retry_s, worker.name, job.id))
-            view.retry_s = min(2 * view.retry_s, limits.ASIDE_MAX_S)
         self._recount(worker, job)
         if (view.sight, view.why) != before:
             job.tell(self.seen_as(worker, job))

@@ -40,11 +40,17 @@ class HandOut:
     def __init__(self, jobs: dict[str, JobRecord], fleet: Fleet, rng: Random, epoch: int) -> None:
         self.assigned: dict[Address, list[Item]] = {}
         self.deadline = math.inf
-        self.clock = 0.0  # slot time given to the job served last: where a new job starts
+        self._clocks: dict[int, float] = {}  # for each priority: slot time given to the job served last
         self._jobs = jobs
         self._fleet = fleet
         self._rng = rng
         self._serial = epoch << 32
+
+    def start_of(self, priority: int) -> float:
+        """The slot time a job of this priority is taken to have had when it comes, or comes back."""
+        if not self._jobs:
+            self._clocks.clear()
+        return self._clocks.get(priority, 0.0)
 
     def run(self, now: float) -> None:
         """Assign until no job has both a task and a worker for it."""
@@ -65,7 +71,7 @@ class HandOut:
         if not waiting:
             return None
         chosen = min(waiting, key=lambda job: (-job.spec.priority, job.served)) if waiting[1:] else waiting[0]
-        self.clock = max(self.clock, chosen.served)
+        self._clocks[chosen.spec.priority] = max(self.start_of(chosen.spec.priority), chosen.served)
         return chosen
 
     def _place_next(self, job: JobRecord, now: float) -> bool:
@@ -113,6 +119,8 @@ class HandOut:
         task.count += 1
         worker.held[self._serial] = task
         must_accept = forced or not job.spec.mode.may_refuse
+        if job.spec.mode.cools and not must_accept:
+            worker.probed(now, self._fleet.live)
         items = self.assigned.setdefault((worker.name, job.id, must_accept, task.alone), [])
         items.append((task.number, self._serial, task.name, task.size))
         job.served += job.service_s or self._typical_service_s()

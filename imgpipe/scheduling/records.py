@@ -128,6 +128,10 @@ class WorkerRecord:
     def cool(self, now: float, live: int) -> None:
         """It refused: the first in a row is free, then it is left alone for longer and longer."""
         self.refusals_in_a_row += 1
+        self.probed(now, live)
+
+    def probed(self, now: float, live: int) -> None:
+        """One that keeps refusing is asked one image at a time, however much room it has, until it accepts."""
         if self.refusals_in_a_row > 1:
             most = max(limits.COOL_MAX_S, live / limits.COOL_PROBES_PER_S)
             step = min(self.refusals_in_a_row - 2, 30)
@@ -231,9 +235,14 @@ class JobRecord:
         return replace(self.spec.constants, samples=tuple(self.samples))
 
     @property
+    def window(self) -> int:
+        """Room for this many more names."""
+        return 0 if self.listed or self.stopping else limits.WINDOW - len(self.queue)
+
+    @property
     def wants_names(self) -> bool:
-        """Room in the window for another batch of the listing."""
-        return not (self.listed or self.stopping) and len(self.queue) + limits.LISTING_BATCH <= limits.WINDOW
+        """Room for another batch of the listing."""
+        return self.window >= limits.LISTING_BATCH
 
     def sums_of(self, worker: str) -> Sums:
         found = self.sums.get(worker)

@@ -110,6 +110,7 @@ class Scheduler:
         self.fleet.become(record, WorkerState.GONE, why)
         held = [*record.held.items(), *record.waiting.items()]
         record.reset(None)
+        self._unsend(worker)
         for attempt, task in reversed(held):  # to the front one by one: reversed keeps their order
             self._lose(record, attempt, task)
 
@@ -130,6 +131,9 @@ class Scheduler:
             A worker does not say such a thing.
         """
         record = self.fleet.workers[worker]
+        if record.state is WorkerState.GONE:
+            self.late += 1
+            return
         if isinstance(message, Draining):
             self.fleet.become(record, WorkerState.DRAINING, message.why or "leaving")
             return
@@ -147,7 +151,7 @@ class Scheduler:
 
     def submit(self, spec: JobSpec, now: float) -> JobRecord:
         """A new job. Its names come by `found`, until `exhausted`."""
-        job = JobRecord(spec, now, spec.mode.policy(), served=self._handout.clock)
+        job = JobRecord(spec, now, spec.mode.policy(), served=self._handout.start_of(spec.priority))
         self.jobs[job.id] = job
         for worker in self.fleet.workers.values():
             job.tell(self.fleet.seen_as(worker, job))
@@ -161,7 +165,7 @@ class Scheduler:
         if record is None or record.stopping:
             return
         if not record.queue:
-            record.served = max(record.served, self._handout.clock)
+            record.served = max(record.served, self._handout.start_of(record.spec.priority))
         for name, size in batch:
             record.queue.append(Task(record, record.total, name, size))
             record.total += 1
@@ -219,15 +223,16 @@ class Scheduler:
     def outbox(self, now: float) -> Outbox:
         """Hand out what can be handed out, and give everything decided since the last call."""
         self._handout.run(now)
-        box = Outbox(messages=self._sent)
-        self._sent = []
+        box = Outbox()
+        for (worker, job), tokens in self._cancelled.items():  # first: a `Forget` may follow
+            for batch in _batches(tokens):
+                box.messages.append((worker, Cancel(job, batch)))
+        box.messages += self._sent
+        self._sent.clear()
         for (worker, job, forced, alone), items in self._handout.assigned.items():
             kind = DelayedExecute if forced else Execute
             for batch in _batches(items):
                 box.messages.append((worker, kind(job, batch, alone)))
-        for (worker, job), tokens in self._cancelled.items():
-            for batch in _batches(tokens):
-                box.messages.append((worker, Cancel(job, batch)))
         self._handout.assigned.clear()
         self._cancelled.clear()
         for record in (*self.jobs.values(), *self._ended):
@@ -317,7 +322,8 @@ class Scheduler:
                 continue
             task.refusals += 1
             task.refusers.add(worker.name)
-            job.refusing.add(worker.name)
+            if worker.name in job.eligible:
+                job.refusing.add(worker.name)
             job.sums_of(worker.name).rejections += 1
             job.counts_of(worker.name).rejections += 1
             worker.learn_caution(True)
@@ -355,7 +361,6 @@ class Scheduler:
 
     def _unseen(self, worker: WorkerRecord, job: JobRecord, message: Unseen, now: float) -> None:
         for task, attempt in self._give_back(worker, job, message.tokens):
-            task.avoid |= {worker.name}
             job.written_off.append((task.name, attempt))
         self.fleet.answered(worker, job, False, message.why, now)
         self._end_if_over(job)
@@ -367,6 +372,7 @@ class Scheduler:
         for number, attempt, *_ in reversed(tuple(tokens)):
             task = self._take(worker, job, number, attempt)
             if task is not None:
+                task.avoid |= {worker.name}
                 self._happened(task, Event.RETURNED)
                 given.append((task, attempt))
         return given
@@ -436,6 +442,12 @@ class Scheduler:
 
     def _send(self, worker: str, message: Any) -> None:
         self._sent.append((worker, message))
+
+    def _unsend(self, worker: str) -> None:
+        """What was meant for a stream that has ended is not for the next one."""
+        self._sent[:] = [sent for sent in self._sent if sent[0] != worker]
+        for address in [address for address in self._cancelled if address[0] == worker]:
+            del self._cancelled[address]
 
 
 def _batches(rows: list[Any]) -> Iterable[tuple[Any, ...]]:

@@ -15,9 +15,10 @@ Names are bytes everywhere: what the file system can hold, imgpipe can process.
 from imgpipe.storage.folder import Folder, reason
 from imgpipe.storage.listing import Entry, Passed, walk
 from imgpipe.storage.names import Collisions, folds_case, nonce_name, temporary_name
-from imgpipe.storage.roots import Roots, check_output, layout, parse_roots
+from imgpipe.storage.roots import DEFAULT_ROOT, Roots, check_output, layout, parse_roots
 
 __all__ = [
+    "DEFAULT_ROOT",
     "Collisions",
     "Entry",
     "Folder",

@@ -13,12 +13,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError, nearest
 from imgpipe.imaging.operations import colour, edges, filters, geometry
 from imgpipe.imaging.operations.declare import Operation, Step
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "imgpipe.operations"
 FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, filters)
@@ -36,6 +39,8 @@ BUILT_IN: Mapping[str, Operation] = {
 @cache
 def _installed() -> Mapping[str, EntryPoint]:
     """Entry points by name, nothing imported yet."""
+    from importlib.metadata import entry_points  # 15 ms, and most recipes never get here
+
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
         holder = BUILT_IN.get(point.name) or found.get(point.name)

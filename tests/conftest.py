@@ -1,0 +1,21 @@
+"""What tests of several files share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgpipe.imaging.operations.table import _installed
+
+#: A package whose operations misbehave. On ``sys.path`` or PYTHONPATH it is installed.
+OPERATIONS = Path(__file__).parent / "operations_of_tests"
+
+
+@pytest.fixture
+def operations_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The operations of `OPERATIONS`, here and in every process a test starts."""
+    monkeypatch.syspath_prepend(str(OPERATIONS))
+    monkeypatch.setenv("PYTHONPATH", str(OPERATIONS))
+    _installed.cache_clear()
+    yield OPERATIONS
+    _installed.cache_clear()

@@ -1,0 +1,89 @@
+"""Operations that misbehave, as an installed package would: segfault, abort, exit, hang, sleep, grow.
+
+``tests.operations_of_tests.FOLDER`` on ``sys.path`` or PYTHONPATH is all it takes to install them.
+Those that end their process do so for images of one width only, so that one image of a folder can be the
+culprit: the one of ``width`` pixels, or any if that is 0.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from typing import Annotated, Any
+
+from imgpipe.imaging.operations import Doc, Range, operation
+
+Width = Annotated[int, Range(0, 65_535), Doc("only images this wide; 0: all")]
+kept: list[bytearray] = []
+
+
+def is_meant(image: Any, width: int) -> bool:
+    return width in (0, image.shape[1])
+
+
+@operation(version=1, example="segfault:width=7")
+def segfault(image: Any, *, width: Width = 0) -> Any:
+    """Reads address 0."""
+    if is_meant(image, width):
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        ctypes.string_at(0)
+    return image
+
+
+@operation(version=1, example="abort:width=7")
+def abort(image: Any, *, width: Width = 0) -> Any:
+    """Aborts, as a failed assertion in a library does."""
+    if is_meant(image, width):
+        os.abort()
+    return image
+
+
+@operation(version=1, example="exit:width=7")
+def exit_(image: Any, *, width: Width = 0) -> Any:
+    """Leaves the process, with code 3."""
+    if is_meant(image, width):
+        os._exit(3)
+    return image
+
+
+@operation(version=1, example="hang:width=7")
+def hang(image: Any, *, width: Width = 0) -> Any:
+    """Never ends."""
+    while is_meant(image, width):
+        signal.pause()
+    return image
+
+
+@operation(version=1, example="sleep:seconds=0.5")
+def sleep(image: Any, *, seconds: Annotated[float, Range(0.0, 60.0), Doc("how long")] = 0.1) -> Any:
+    """Takes its time."""
+    time.sleep(seconds)
+    return image
+
+
+@operation(version=1, example="gate:width=7")
+def gate(image: Any, *, width: Width = 0) -> Any:
+    """Makes a file in $GATE that says it has begun, and waits for ``$GATE/open``."""
+    if is_meant(image, width):
+        folder = os.environ["GATE"]
+        open(os.path.join(folder, f"begun-{os.getpid()}"), "w").close()
+        while not os.path.exists(os.path.join(folder, "open")):
+            time.sleep(0.001)
+    return image
+
+
+@operation(version=1, example="ignores")
+def ignores(image: Any) -> Any:
+    """Fails unless its process ignores the signals meant for its worker."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            raise RuntimeError(f"signal {number} is not ignored")
+    return image
+
+
+@operation(version=1, example="grow:mb=100")
+def grow(image: Any, *, mb: Annotated[int, Range(1, 100_000), Doc("megabytes")] = 64) -> Any:
+    """Takes memory and keeps it."""
+    kept.append(bytearray(b"\1") * (mb << 20))
+    return image
