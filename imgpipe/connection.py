@@ -1,4 +1,4 @@
-"""One stream that speaks messages: dialling, listening, the hello, heartbeats, one write per turn of the loop.
+"""One stream that speaks messages: dialling, the hello, heartbeats, one write per turn of the loop.
 
 `Channel` moves frames over any transport, and is all that a worker and its pool processes need between them.
 `Stream` is a channel between machines: it says hello first, proves every second that it is alive, and

@@ -1,9 +1,9 @@
 """Joins sockets, the clock and the listing to the scheduler.
 
-Bytes come in by `Owner` calls, are turned into calls of the scheduler, and wake one `_flush` per turn of the loop:
-outbox → frames, joined per peer; facts → journals and their followers; one timer re-armed. No thread, task, future or
-wake-up exists for an image. Tasks own lifetimes only: a dial loop for each machine, and the taking in of a job, whose
-look at the file system happens in a thread.
+Bytes come in by `Owner` calls, are turned into calls of the scheduler, and wake one `_flush` per turn of
+the loop: outbox → frames, joined per peer; facts → journals and their followers; one timer re-armed. No
+thread, task, future or wake-up exists for an image. Tasks own lifetimes only: a dial loop for each machine,
+and the taking in of a job, whose look at the file system happens in a thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imgpipe import limits
 from imgpipe.connection import Door, Owner, Stream, join, keep_dialling
 from imgpipe.errors import ExitCode, ProtocolError, UnfinishedError, UsageError
 from imgpipe.handshake import CLIENT, COORDINATOR, WORKER, Identity
-from imgpipe.jobs import Jobs, LiveJob
+from imgpipe.jobs.board import Jobs, LiveJob
 from imgpipe.machines import Machine
 from imgpipe.protocol import (
     Accepted,

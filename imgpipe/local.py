@@ -1,7 +1,7 @@
 """A whole cluster in this process: for `run`, for tests and for teaching.
 
-The real coordinator, real workers and their real pool processes, joined by socket pairs: nothing listens, so nobody
-else can call, and no port has to be free. Only the machines are missing.
+The real coordinator, real workers and their real pool processes, joined by socket pairs: nothing listens,
+so nobody else can call, and no port has to be free. Only the machines are missing.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ class LocalCluster:
     ) -> None:
         """One worker for each of ``loads``, with that simulated load, 0 to 1.
 
-        ``slots`` are pool processes in all (without it, one for each CPU), dealt out to the workers; ``roots`` are
-        what may be touched (without it, the current directory); ``seed`` makes the coins repeatable.
+        ``slots`` are pool processes in all (without it, one for each CPU), dealt out to the workers;
+        ``roots`` are what may be touched (without it, the current directory); ``seed`` makes the coins
+        repeatable.
 
         Raises
         ------

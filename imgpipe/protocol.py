@@ -106,7 +106,7 @@ Recipe = Annotated[tuple[Any, ...], Shape("recipe", lambda v: type(v) is tuple a
 @MESSAGES.kind(1)
 @dataclass(frozen=True, slots=True)
 class Hello(Elided):
-    """First word of the side that dialled. ``epoch`` is 0 but for a coordinator; ``peer`` names who is dialled."""
+    """First word of who dialled. ``epoch`` is 0 but for a coordinator; ``peer`` names who is dialled."""
 
     magic: Annotated[bytes, octets(16)]
     versions: Annotated[tuple[int, ...], many(COUNT, 16)]
@@ -167,7 +167,8 @@ class Beat(Elided):
 class Job(Elided):
     """A job's constants, once per stream; asks whether the worker sees the folders (`JobReady`).
 
-    ``empty`` jobs touch no file. ``samples`` are up to three listed images with their sizes: one of them must be there.
+    ``empty`` jobs touch no file. ``samples`` are up to three listed images with their sizes: one of them
+    must be there.
     """
 
     job: Word
@@ -282,7 +283,7 @@ class Failed(Elided):
 @MESSAGES.kind(26)
 @dataclass(frozen=True, slots=True)
 class Unseen(Elided):
-    """The job's folders are gone, full or read-only here: the images go back, and no more of this job, please."""
+    """The job's folders are gone, full or read-only here: these go back, and no more of it, please."""
 
     job: Word
     tokens: Tokens
@@ -312,7 +313,7 @@ class Draining(Elided):
 @MESSAGES.kind(40)
 @dataclass(frozen=True, slots=True)
 class SubmitRequest(Elided):
-    """A job. ``output`` may be empty: the default. ``count`` > 0 asks for that many empty tasks instead of a folder."""
+    """A job. ``output`` may be empty: the default. ``count`` > 0 asks for so many empty tasks, no folder."""
 
     source: Path
     output: Path
@@ -351,7 +352,7 @@ class Declined(Elided):
 @MESSAGES.kind(43)
 @dataclass(frozen=True, slots=True)
 class Follow(Elided):
-    """Tell me this job's facts from this number on; ``job`` may be a unique prefix of four or more characters."""
+    """Tell me this job's facts from this number on; ``job`` may be a unique prefix of its id, 4 or longer."""
 
     job: Word
     first: Count
@@ -365,7 +366,7 @@ def _is_fact(value: Any) -> bool:
 @MESSAGES.kind(44)
 @dataclass(frozen=True, slots=True)
 class Facts(Elided):
-    """Facts of a job, numbered from ``first`` on without a gap. A gap between two of these is one nobody kept."""
+    """Facts of a job, numbered from ``first`` on. A gap between two of these messages is one nobody kept."""
 
     job: Word
     first: Count
@@ -415,7 +416,8 @@ class Status(Elided):
     jobs: Annotated[
         tuple[tuple[str, str, str, bytes, bytes, int, int, int, int, str], ...],
         rows(
-            WORD, WORD, WORD, octets(limits.NAME_MAX), octets(limits.NAME_MAX), COUNT, COUNT, COUNT, COUNT, TEXT
+            WORD, WORD, WORD, octets(limits.NAME_MAX), octets(limits.NAME_MAX), COUNT, COUNT, COUNT, COUNT,
+            TEXT
         ),
     ]
     more: Flag = False
@@ -464,7 +466,7 @@ def decode(body: bytes) -> Any:
     """The checked message in one frame's body (without its length)."""
     try:
         array = msgpack.unpackb(body, use_list=False, strict_map_key=False)
-    except Exception as error:  # msgpack raises half a dozen types for bad bytes, UnicodeDecodeError among them
+    except Exception as error:  # msgpack raises half a dozen types for bad bytes, UnicodeDecodeError too
         raise ProtocolError(f"not msgpack: {error!r:.200}") from None
     return MESSAGES.record(array)
 
@@ -472,9 +474,9 @@ def decode(body: bytes) -> Any:
 class Frames:
     """Cuts a stream of bytes into frames' bodies.
 
-    ``feed`` is a generator on purpose: ``frame_max`` is read anew for every frame, so a limit lifted by the message
-    in one frame (`Welcome`) already holds for the next one in the same bytes. It must be run to its end, or to
-    its error, before more is fed.
+    ``feed`` is a generator on purpose: ``frame_max`` is read anew for every frame, so a limit lifted by the
+    message in one frame (`Welcome`) already holds for the next one in the same bytes. It must be run to its
+    end, or to its error, before more is fed.
     """
 
     def __init__(self, frame_max: int = limits.FRAME_MAX) -> None:
@@ -499,9 +501,8 @@ class Frames:
         while end - start >= LENGTH.size:
             (length,) = LENGTH.unpack_from(data, start)
             if length > self.frame_max:
-                raise ProtocolError(
-                    f"a frame of {length} bytes, at most {self.frame_max} are allowed here{_guess(data, start)}"
-                )
+                allowed = f"at most {self.frame_max} are allowed here{_guess(data, start)}"
+                raise ProtocolError(f"a frame of {length} bytes, {allowed}")
             body = start + LENGTH.size
             if end - body < length:
                 self._needed = LENGTH.size + length

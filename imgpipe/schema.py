@@ -53,7 +53,7 @@ def many(one: Shape, count_max: int = limits.BATCH_MAX) -> Shape:
 
 
 def rows(*columns: Shape, whole: Callable[[tuple[Any, ...]], bool] | None = None) -> Shape:
-    """Rows with these leading columns. ``whole`` checks a row at once: the same check, written out to be fast."""
+    """Rows with these leading columns. ``whole`` checks a row at once: the same check, made to be fast."""
     count = len(columns)
 
     def each(row: tuple[Any, ...]) -> bool:

@@ -152,10 +152,11 @@ class Worker(Owner):
         self.stop()
         if self._server is not None:
             self._server.close()
-        if self._stream is not None:
-            self._stream.abort("the worker has stopped")
         self._waiting.clear()
         await self.pool.close()
+        if self._stream is not None:
+            self._stream.abort("the worker has stopped")
+            await self._stream.ended
 
     # --- the coordinator ------------------------------------------------------------------------
 
@@ -298,3 +299,4 @@ class Worker(Owner):
             self._stream.abort("its pool is broken")
         if not self._ended.done():
             self._ended.set_exception(PoolError(why))
+            self._ended.exception()  # whoever serves hears of it; nobody has to

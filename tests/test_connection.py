@@ -184,7 +184,9 @@ def test_dialling_goes_on_until_somebody_listens(monkeypatch: pytest.MonkeyPatch
         told: list[str] = []
         recorder = Recorder()
         dialling = asyncio.create_task(
-            connection.keep_dialling(Door(COORDINATOR, recorder), "127.0.0.1", port, "w", told.append, random.Random(1))
+            connection.keep_dialling(
+                Door(COORDINATOR, recorder), "127.0.0.1", port, "w", told.append, random.Random(1)
+            )
         )
         recorder_of_worker = Recorder()
         while len(told) < 3:
@@ -251,7 +253,9 @@ def test_a_taken_port_is_the_users_to_free() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("host", "words"), [("192.0.2.1", "--host"), ("no.such.host.invalid", "cannot listen")])
+@pytest.mark.parametrize(
+    ("host", "words"), [("192.0.2.1", "--host"), ("no.such.host.invalid", "cannot listen")]
+)
 def test_a_wrong_host_is_named(host: str, words: str) -> None:
     async def main() -> None:
         with pytest.raises(UsageError, match=words):

@@ -1,4 +1,4 @@
-"""The coordinator with scripted workers and clients on real streams: every path a message takes through it."""
+"""The coordinator with scripted workers and clients on real streams: every path through it."""
 
 import asyncio
 import os
@@ -14,7 +14,18 @@ import pytest
 from imgpipe import facts, limits, protocol
 from imgpipe.coordinator import Coordinator
 from imgpipe.machines import Machine
-from imgpipe.protocol import Accepted, Cancel, CancelJob, Declined, Done, Execute, Follow, Job, Rejected, Status
+from imgpipe.protocol import (
+    Accepted,
+    Cancel,
+    CancelJob,
+    Declined,
+    Done,
+    Execute,
+    Follow,
+    Job,
+    Rejected,
+    Status,
+)
 from imgpipe.storage import Roots
 from tests.wires import ScriptedClient, ScriptedWorker, all_done, request
 
@@ -353,7 +364,9 @@ def test_a_stopped_job_hands_out_no_more(tmp_path: Path, drain: bool) -> None:
 
 def test_a_dry_run_touches_nothing(tmp_path: Path, pictures: Path) -> None:
     (pictures / "0.jpg").write_bytes(b"")
-    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(["identity"], "webp")
+    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(
+        ["identity"], "webp"
+    )
 
     async def main(coordinator: Coordinator, client: ScriptedClient) -> None:
         client.say(request(bytes(pictures), dry_run=True, recipe=recipe.array(), list_ignored=True))
@@ -373,7 +386,9 @@ def test_a_dry_run_touches_nothing(tmp_path: Path, pictures: Path) -> None:
 
 def test_collisions_fail_before_anything_is_overwritten(tmp_path: Path, pictures: Path) -> None:
     (pictures / "0.jpg").write_bytes(b"")
-    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(["identity"], "png")
+    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(
+        ["identity"], "png"
+    )
 
     async def main(coordinator: Coordinator, client: ScriptedClient) -> None:
         client.say(request(bytes(pictures), recipe=recipe.array()))
@@ -486,7 +501,9 @@ def test_a_client_that_speaks_out_of_its_role_is_cut_off(
     run(tmp_path, main)
 
 
-def test_a_worker_that_speaks_out_of_its_role_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_that_speaks_out_of_its_role_is_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def confused(worker: ScriptedWorker, job: str, items: Any) -> list[Any]:
         return [protocol.StatusRequest()]
 

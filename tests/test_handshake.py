@@ -65,7 +65,9 @@ def test_wrong_magic_is_a_protocol_error() -> None:
         listener.received(dataclasses.replace(hello, magic=b"redis"))
 
 
-@pytest.mark.parametrize("out_of_place", [protocol.Beat(), protocol.Proof(b""), protocol.Welcome(1, "worker", "w")])
+@pytest.mark.parametrize(
+    "out_of_place", [protocol.Beat(), protocol.Proof(b""), protocol.Welcome(1, "worker", "w")]
+)
 def test_anything_else_in_the_hello_is_a_protocol_error(out_of_place: Any) -> None:
     _, listener = pair()
     with pytest.raises(ProtocolError, match="expected Hello"):

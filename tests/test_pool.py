@@ -145,6 +145,7 @@ def test_a_process_that_never_gets_ready_breaks_the_pool(monkeypatch: pytest.Mon
 
 
 def test_what_a_process_said_before_it_gave_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "START_FAILURES_MAX", 2)
     monkeypatch.setattr(handle.Handle, "_command", broken_command)
 
     async def main() -> None:

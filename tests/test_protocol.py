@@ -1,4 +1,4 @@
-"""The wire: every message through the codec whole, cut anywhere, with tails and as garbage; the page held to its word."""
+"""The wire: every message whole, cut anywhere, with tails and as garbage; the page held to its word."""
 
 import dataclasses
 import random
@@ -122,9 +122,8 @@ def test_any_body_raises_protocol_error_or_is_a_message(body: bytes) -> None:
 
 
 JSONISH = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5) | st.binary(max_size=5),
-    lambda inner: st.lists(inner, max_size=4),
-    max_leaves=12,
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5) |
+    st.binary(max_size=5), lambda inner: st.lists(inner, max_size=4), max_leaves=12,
 )  # fmt: skip
 
 
@@ -158,13 +157,17 @@ def test_the_limit_is_read_anew_for_every_frame() -> None:
         list(Frames(100).feed(big))
 
 
-@pytest.mark.parametrize(("data", "hint"), [(b"GET / HTTP/1.1\r\n", "HTTP"), (b"\x16\x03\x01\x02\x00", "TLS")])
+@pytest.mark.parametrize(
+    ("data", "hint"), [(b"GET / HTTP/1.1\r\n", "HTTP"), (b"\x16\x03\x01\x02\x00", "TLS")]
+)
 def test_a_stranger_is_named(data: bytes, hint: str) -> None:
     with pytest.raises(ProtocolError, match=hint):
         list(Frames(limits.HELLO_FRAME_MAX).feed(data))
 
 
-@pytest.mark.parametrize("name", [b"", b"/a", b"../a", b"a/../b", b"a//b", b"a/", b".", b"a\0b", b"x" * 256, b"a/" * 2100])
+@pytest.mark.parametrize(
+    "name", [b"", b"/a", b"../a", b"a/../b", b"a//b", b"a/", b".", b"a\0b", b"x" * 256, b"a/" * 2100]
+)
 def test_names_that_leave_their_folder_are_refused(name: bytes) -> None:
     with pytest.raises(ProtocolError, match="Execute.items"):
         decode(msgpack.packb((11, "j", [[0, 1, name, 3]])))
@@ -194,7 +197,12 @@ def test_debug_lines_are_elided() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(b"a b.jpg", "a b.jpg"), (b"caf\xe9.jpg", "caf\\xe9.jpg"), (b"\x1b[2J", "\\x1b[2J"), ("é".encode(), "é")],
+    [
+        (b"a b.jpg", "a b.jpg"),
+        (b"caf\xe9.jpg", "caf\\xe9.jpg"),
+        (b"\x1b[2J", "\\x1b[2J"),
+        ("é".encode(), "é"),
+    ],
 )
 def test_names_are_shown_safely(name: bytes, words: str) -> None:
     assert shown(name) == words
@@ -220,7 +228,10 @@ def documented(registry: Any, record: type) -> str:
 def test_every_kind_is_on_the_page_and_the_reverse(registry: Any) -> None:
     head, _, tail = PAGE.partition("## Facts\n")
     section = head if registry is MESSAGES else tail
-    listed = {int(n): (name, fields) for n, name, fields in re.findall(r"^\| (\d+) \| `(\w+)` \| (.+?) \|", section, re.M)}
+    listed = {
+        int(n): (name, fields)
+        for n, name, fields in re.findall(r"^\| (\d+) \| `(\w+)` \| (.+?) \|", section, re.M)
+    }
     declared = {n: (kind.__name__, documented(registry, kind)) for n, kind in registry.kinds.items()}
     assert listed == declared
 

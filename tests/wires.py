@@ -35,7 +35,9 @@ class Waits(Owner):
 class ScriptedWorker(Waits):
     """Says what it sees of a job, and answers items as it is told to."""
 
-    def __init__(self, name: str, slots: int = 2, answer: Answer = all_done, offer: Offer | None = None) -> None:
+    def __init__(
+        self, name: str, slots: int = 2, answer: Answer = all_done, offer: Offer | None = None
+    ) -> None:
         super().__init__()
         self.name = name
         self.door = Door(Identity("worker", name), self, lambda hello: "")
@@ -132,5 +134,3 @@ def request(source: bytes = b"", **changes: Any) -> SubmitRequest:
         "priority": 0,
     }
     return SubmitRequest(**{**fields, **changes})
-
-

@@ -1,4 +1,4 @@
-"""What all commands share: help with its examples first, ``-v``, defaults from ``imgpipe.toml``, types of values."""
+"""What all commands share: help with its examples first, ``-v``, defaults from a file, types of values."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class WithExamples(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_help_text(ctx, formatter)
-        with formatter.section("Examples"):
-            formatter.write_dl(list(self.examples), col_max=60)
         formatter.write_paragraph()
+        for line, words in self.examples:
+            formatter.write(f"  # {words}\n  {line}\n\n")
         self.format_usage(ctx, formatter)
         self.format_options(ctx, formatter)
         self.format_epilog(ctx, formatter)
@@ -101,7 +101,7 @@ class Probability(click.FloatRange):
         return float(number)
 
 
-class Probabilities(click.ParamType):
+class Probabilities(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """``P[,P…]``."""
 
     name = "P[,P…]"
@@ -116,4 +116,5 @@ class Probabilities(click.ParamType):
 
 
 PORT = click.IntRange(0, 65535)
-SEED = click.IntRange(0, 2**63 - 1)
+SEED = click.IntRange(0)
+SECONDS = click.FloatRange(0, 86_400)  # a day

@@ -4,7 +4,7 @@
     slots = 4
     op = ["grayscale", "blur:size=5"]
 
-A flag beats an environment variable beats this file. What it says is checked: an unknown table or key is an error.
+A flag beats an environment variable beats this file. An unknown table or key is an error.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ from imgpipe.facts import (
     WorkerChanged,
 )
 
+#: States of a worker in which it works for the job, or did a moment ago.
+WORKING = ("live", "suspect")
+
 #: States of a worker in which it does not work for the job, though it should.
 TROUBLED = ("aside", "gone", "down", "suspect")
 
@@ -211,6 +214,15 @@ class Report:
     def troubles(self) -> list[str]:
         """A line for each worker that did not work for the job when it ended, with what to do about it."""
         return [_trouble(row) for row in self.workers.values() if row.state in TROUBLED]
+
+    def waiting(self) -> list[str]:
+        """Why nobody works for the job just now; nothing while somebody does, or nobody has to."""
+        over = self.state != "running" or (self.listed and not self.remaining)
+        if over or any(row.state in WORKING for row in self.workers.values()):
+            return []
+        if not self.workers:
+            return ["no worker: the coordinator knows of none; name machines in its machines.txt"]
+        return ["no live worker; the job waits until one is back:", *self.troubles()]
 
     # --- json -----------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The workers, and what each can be given: who is live, who sees which job's folders, who has room.
 
-Before a job's first assignment to a worker, `Job` asks it whether it sees the folders. Until it says yes it gets
-none of the job's images; if it says no it stands ASIDE for that job, and is asked again, less and less often.
-A job's ``eligible`` set and its policy are kept true here, incrementally.
+Before a job's first assignment to a worker, `Job` asks it whether it sees the folders. Until it says yes it
+gets none of the job's images; if it says no it stands ASIDE for that job, and is asked again, less and less
+often. A job's ``eligible`` set and its policy are kept true here, incrementally.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Handing out: which job is next, which of its images, to which worker, and whether it may refuse.
 
-Jobs: the highest priority first, then the one that was given the least slot time. An assignment is charged with
-the mean time of the job's images, or, while that is unknown, with the mean of the others'; so a small job
-that comes in the middle of a large one gets its share at once. Images: first come, first served, but what came
-back goes first. Workers: as the job's mode says (`placement`).
+Jobs: the highest priority first, then the one that was given the least slot time. An assignment is charged
+with the mean time of the job's images, or, while that is unknown, with the mean of the others'; so a small
+job that comes in the middle of a large one gets its share at once. Images: first come, first served, but
+what came back goes first. Workers: as the job's mode says (`placement`).
 """
 
 from __future__ import annotations
@@ -54,24 +54,23 @@ class HandOut:
 
     def run(self, now: float) -> None:
         """Assign until no job has both a task and a worker for it."""
-        self.deadline = math.inf
-        blocked: set[str] = set()
+        waiting = []
         for job in self._jobs.values():
-            self._unpause(job, now)
-        while (next_job := self._next_job(blocked)) is not None:
-            if not self._place_next(next_job, now):
-                blocked.add(next_job.id)
-        for job in self._jobs.values():
+            if job.paused_until <= now:
+                self._unpause(job)
             if job.queue:
-                self.deadline = min(self.deadline, job.policy.ready_at() or math.inf)
-            self.deadline = min(self.deadline, job.paused_until)
+                waiting.append(job)
+        while waiting:
+            job = self._next_job(waiting)
+            if not self._place_next(job, now) or not job.queue:
+                waiting.remove(job)
+        self.deadline = min((_ready_at(job) for job in self._jobs.values()), default=math.inf)
 
-    def _next_job(self, blocked: set[str]) -> JobRecord | None:
-        waiting = [job for job in self._jobs.values() if job.queue and job.id not in blocked]
-        if not waiting:
-            return None
+    def _next_job(self, waiting: list[JobRecord]) -> JobRecord:
         chosen = min(waiting, key=lambda job: (-job.spec.priority, job.served)) if waiting[1:] else waiting[0]
-        self._clocks[chosen.spec.priority] = max(self.start_of(chosen.spec.priority), chosen.served)
+        priority = chosen.spec.priority
+        if chosen.served > self._clocks.get(priority, 0.0):
+            self._clocks[priority] = chosen.served
         return chosen
 
     def _place_next(self, job: JobRecord, now: float) -> bool:
@@ -96,8 +95,8 @@ class HandOut:
     def _forced_policy(self, job: JobRecord) -> LeastBusy:
         if job.forced_policy is None:
             job.forced_policy = LeastBusy()
-            for name in job.eligible:
-                self._fleet.changed(self._fleet.workers[name])
+            for worker in self._fleet.workers.values():  # a set's order would differ from run to run
+                self._fleet.changed(worker)
         return job.forced_policy
 
     def _pause(self, task: Task, now: float) -> None:
@@ -105,11 +104,10 @@ class HandOut:
         task.job.paused.append(task)
         task.job.paused_until = min(task.job.paused_until, now + limits.REDRAW_PAUSE_S)
 
-    def _unpause(self, job: JobRecord, now: float) -> None:
-        if job.paused_until <= now:
-            job.queue.extendleft(reversed(job.paused))
-            job.paused.clear()
-            job.paused_until = math.inf
+    def _unpause(self, job: JobRecord) -> None:
+        job.queue.extendleft(reversed(job.paused))
+        job.paused.clear()
+        job.paused_until = math.inf
 
     def _assign(self, task: Task, worker: WorkerRecord, forced: bool, now: float) -> None:
         job = task.job
@@ -135,3 +133,9 @@ class HandOut:
     def _typical_service_s(self) -> float:
         known = [job.service_s for job in self._jobs.values() if job.service_s]
         return sum(known) / len(known) if known else _UNKNOWN_SERVICE_S
+
+
+def _ready_at(job: JobRecord) -> float:
+    """When more of this job might be given out though nothing has happened."""
+    ready_at = job.policy.ready_at() if job.queue else None
+    return job.paused_until if ready_at is None else min(ready_at, job.paused_until)

@@ -166,9 +166,9 @@ class UniformRedraw(_Pool):
 class LeastExpected:
     """The least expected time to an answer, from a heap whose outdated entries are dropped when met.
 
-    The expected time is ``(busy + 1) / slots × pace / (1 − caution)²``: how long the queue there is, how slow it
-    works it off, and how often it says no or later. A refusal costs another worker's time and a delay costs seconds,
-    hence the square. Workers that cool are kept apart by the time their cooling ends.
+    The expected time is ``(busy + 1) / slots × pace / (1 − caution)²``: how long the queue there is, how
+    slow it works it off, and how often it says no or later. A refusal costs another worker's time and a
+    delay costs seconds, hence the square. Workers that cool are kept apart by the time their cooling ends.
     """
 
     #: Caution counts up to here; a worker that always refused is still asked now and then.

@@ -1,4 +1,4 @@
-"""What the scheduler knows of one task, one worker, one job: plain records with small questions.
+"""What the scheduler knows of one task, one worker, one job, one turn: plain records with small questions.
 
 A task lives in memory from the moment it is found until it is terminal; a job is its queue and its sums. So
 memory follows what is in flight, not the size of the job.
@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from imgpipe import limits
 from imgpipe.facts import Ended, Fact, Tally
@@ -111,7 +112,7 @@ class WorkerRecord:
         return self.slots + self.prefetch - len(self.held)
 
     def learn_caution(self, bad: bool) -> None:
-        """Count an answer: a refusal or a delay is bad. The mean of the first ten, then the last ten or so weigh most."""
+        """Count an answer; a refusal or a delay is bad. A plain mean of the first ten, then a moving one."""
         self.answers += 1
         weight = max(1.0 / (self.answers + 1), 0.1)
         self.caution += weight * (bad - self.caution)
@@ -131,7 +132,7 @@ class WorkerRecord:
         self.probed(now, live)
 
     def probed(self, now: float, live: int) -> None:
-        """One that keeps refusing is asked one image at a time, however much room it has, until it accepts."""
+        """Who keeps refusing is asked one image at a time, however much room it has, until it accepts."""
         if self.refusals_in_a_row > 1:
             most = max(limits.COOL_MAX_S, live / limits.COOL_PROBES_PER_S)
             step = min(self.refusals_in_a_row - 2, 30)
@@ -189,7 +190,7 @@ class JobSpec:
         return self.constants.job
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class JobRecord:
     """One job on its way."""
 
@@ -299,3 +300,17 @@ class JobRecord:
 
     def learn_service(self, service_s: float) -> None:
         self.service_s += (0.1 if self.service_s else 1.0) * (service_s - self.service_s)
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What one turn has decided."""
+
+    #: ``(worker, message)``, in order for each worker.
+    messages: list[tuple[str, Any]] = field(default_factory=list)
+    #: ``(job, facts)``: to be told to whoever follows, once they are durable.
+    facts: list[tuple[str, list[Fact]]] = field(default_factory=list)
+    #: Jobs that have ended; their last fact (``summary()``) is told when their files are cleaned up.
+    ended: list[JobRecord] = field(default_factory=list)
+    #: Jobs that want more names.
+    hungry: list[str] = field(default_factory=list)

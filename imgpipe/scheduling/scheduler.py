@@ -1,29 +1,29 @@
 """The state of the whole cluster, and every decision about it.
 
-A plain synchronous object: it knows every job, task and worker, and no sockets, clock, files or randomness of its
-own. What happened goes in by plain calls with the time as an argument; `outbox` says what is to be sent, told
-and done about it; `deadline` says when to call `elapsed` next. The coordinator joins it to sockets, the
-simulation to a virtual clock, and both run this very object.
+A plain synchronous object: it knows every job, task and worker, and no sockets, clock, files or randomness
+of its own. What happened goes in by plain calls with the time as an argument; `outbox` says what is to be
+sent, told and done about it; `deadline` says when to call `elapsed` next. The coordinator joins it to
+sockets, the simulation to a virtual clock, and both run this very object.
 
 The life of a task stands in `automaton.TRANSITIONS`. The one rule everything follows from: an attempt lives
 from its assignment until its worker answers for it, is lost, or is told to drop it; an answer for an attempt
 that is not alive changes nothing. ``(task, attempt)`` is a fencing token, and attempts never repeat:
 ``attempt = (epoch << 32) + serial``.
 
-Its parts: `fleet` (who is live and sees what), `handout` (what goes where next), `records` (what is remembered).
+Its parts: `fleet` (who is live and sees what), `handout` (what goes where next), `records` (what is
+remembered).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from imgpipe import limits
 from imgpipe.errors import Kind, ProtocolError
-from imgpipe.facts import Fact, Found, ImageDone, ImageFailed, Listed, Stopping
+from imgpipe.facts import Found, ImageDone, ImageFailed, Listed, Stopping
 from imgpipe.protocol import (
     Cancel,
     DelayedExecute,
@@ -43,21 +43,7 @@ from imgpipe.protocol import (
 from imgpipe.scheduling.automaton import TERMINAL, TRANSITIONS, Event, State, WorkerState
 from imgpipe.scheduling.fleet import Fleet
 from imgpipe.scheduling.handout import HandOut
-from imgpipe.scheduling.records import JobRecord, JobSpec, Task, WorkerRecord
-
-
-@dataclass(slots=True)
-class Outbox:
-    """What one turn has decided."""
-
-    #: ``(worker, message)``, in order for each worker.
-    messages: list[tuple[str, Any]] = field(default_factory=list)
-    #: ``(job, facts)``: to be told to whoever follows, once they are durable.
-    facts: list[tuple[str, list[Fact]]] = field(default_factory=list)
-    #: Jobs that have ended; their last fact (``summary()``) is told when their files are cleaned up.
-    ended: list[JobRecord] = field(default_factory=list)
-    #: Jobs that want more names.
-    hungry: list[str] = field(default_factory=list)
+from imgpipe.scheduling.records import JobRecord, JobSpec, Outbox, Task, WorkerRecord
 
 
 class Scheduler:
@@ -296,7 +282,7 @@ class Scheduler:
         self._end_if_over(job)
 
     def _broke(self, worker: WorkerRecord, task: Task, attempt: int, kind: str, words: str) -> None:
-        """Its process died or was killed under it: another try, on another worker and alone, while tries are left."""
+        """Its process died under it: another try, on another worker and alone, while tries are left."""
         job = task.job
         job.written_off.append((task.name, attempt))
         if task.tries > job.spec.retries or job.stopping:
@@ -398,7 +384,7 @@ class Scheduler:
     # --- the automaton --------------------------------------------------------------------------
 
     def _happened(self, task: Task, event: Event) -> None:
-        """Move a task as the table says, with what that means for its queue, its other attempts and its job."""
+        """Move a task as the table says, with what it means for queue, other attempts and job."""
         transition = TRANSITIONS[task.state, event]
         if transition.target is State.QUEUED and task.attempts:
             return  # another attempt is still alive

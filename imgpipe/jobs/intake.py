@@ -1,11 +1,12 @@
-"""What a request for a job means on this machine: its folders, its roots, its output, and the files around it.
+"""What a request for a job means on this machine: its folders, its roots, and the files around it.
 
 Everything here touches the file system and may be slow: the coordinator calls it in a thread. Nothing here
 decides about images.
 
-A job's output directory holds the *nonce* ``.imgpipe-<job>`` while the job lives: a worker that finds it there
-sees the same directory, and an attempt that no longer finds it must not commit. `clean` removes it, and by name
-the temporary file of every attempt that was written off, before anyone is told that the job has ended.
+A job's output directory holds the *nonce* ``.imgpipe-<job>`` while the job lives: a worker that finds it
+there sees the same directory, and an attempt that no longer finds it must not commit. `clean` removes it,
+and by name the temporary file of every attempt that was written off, before anyone is told that the job has
+ended.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place,
         source.open().close()
     except OSError as error:
         raise UsageError(
-            f"{shown(listed)}: {storage.reason(error)}; SOURCE is a directory of images that the coordinator sees"
+            f"{shown(listed)}: {storage.reason(error)}; "
+            "SOURCE is a directory of images that the coordinator sees"
         ) from None
     output = _place(request.output or default, roots)
     skip = storage.check_output(source.path, output.path)

@@ -1,9 +1,9 @@
-"""The listing of one job, in a thread of its own: names stream out of it in batches, only as fast as they are wanted.
+"""The listing of one job, in a thread of its own: names stream out of it as fast as they are wanted.
 
-The thread carries and decides nothing: it walks a directory that may be slow, notices collisions while names pass,
-and hands each batch to the loop. It works off the batches it has been asked for and then waits, so that
-memory holds a window of names however long the listing is. It is a daemon: a file system that hangs cannot keep the
-process from ending.
+The thread carries and decides nothing: it walks a directory that may be slow, notices collisions while
+names pass, and hands each batch to the loop. It works off the batches it has been asked for and then waits,
+so that memory holds a window of names however long the listing is. It is a daemon: a file system that hangs
+cannot keep the process from ending.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from imgpipe import limits, storage
 from imgpipe.errors import Kind
-from imgpipe.intake import SUFFIXES, Plan
+from imgpipe.jobs.intake import SUFFIXES, Plan
 from imgpipe.protocol import shown
 
 #: Batches asked for ahead, so that the thread works while the loop does.

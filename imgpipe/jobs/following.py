@@ -1,8 +1,9 @@
 """One job as its followers see it: its journal, who reads it from where, and its end.
 
-A follower is sent as much as its stream takes; when the stream drains, it is sent more. Who falls far behind holds
-the listing back, so that nobody misses a fact; who takes nothing at all for long is no longer waited for, and will
-find a gap where the journal has forgotten. There is no such gap in the sums: the last fact repeats them.
+A follower is sent as much as its stream takes; when the stream drains, it is sent more. Who falls far
+behind holds the listing back, so that nobody misses a fact; who takes nothing at all for long is no longer
+waited for, and will find a gap where the journal has forgotten. There is no such gap in the sums: the last
+fact repeats them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The coordinator's jobs: taking one in, feeding it with names, ending it, and finding it again.
 
-Between a request and the first image stand two looks at the file system (`intake`), each in a thread; between
-the last image and `Finished` stands the cleaning up. Everything in between is plain calls of the scheduler. A *dry run*
-is a job the scheduler never hears of: its listing goes straight into its journal.
+Between a request and the first image stand two looks at the file system (`intake`), each in a thread;
+between the last image and `Finished` stands the cleaning up. Everything in between is plain calls of the
+scheduler. A *dry run* is a job the scheduler never hears of: its listing goes straight into its journal.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
-from imgpipe import intake, limits
+from imgpipe import limits
 from imgpipe.connection import Stream
 from imgpipe.errors import UnfinishedError, UsageError
 from imgpipe.facts import Fact, Found, Ignored, Listed, Opened, Planned
-from imgpipe.following import Followed
-from imgpipe.listing import Batch, Listing
+from imgpipe.jobs import intake
+from imgpipe.jobs.following import Followed
+from imgpipe.jobs.listing import Batch, Listing
 from imgpipe.protocol import SubmitRequest, shown
 from imgpipe.scheduling.records import JobRecord
 from imgpipe.scheduling.scheduler import Scheduler

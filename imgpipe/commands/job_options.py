@@ -1,0 +1,145 @@
+"""The options of ``run`` and ``submit``, declared once, and what they ask for.
+
+Everything that can be checked here is, before anyone is connected to: the recipe, the mode, every range.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imgpipe import api
+from imgpipe.commands.base import verbosity
+from imgpipe.errors import UsageError
+from imgpipe.imaging.codecs import QUALITY, checked_format
+from imgpipe.imaging.recipe import DEFAULT, Recipe
+from imgpipe.protocol import SubmitRequest
+from imgpipe.scheduling.placement import MODES
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command line asks for: the job, and how to tell of it."""
+
+    request: SubmitRequest
+    json: bool = False
+    quiet: bool = False
+
+
+_MODES = ". ".join(f"{mode.name}: {mode.help}" for mode in MODES.values())
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("source", metavar="SOURCE"),
+    click.option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Where results go; the tree below SOURCE is mirrored.  [default: output_dir beside SOURCE]",
+    ),
+    click.option(
+        "--mode",
+        metavar="|".join(MODES),
+        default=api.MODE,
+        show_default=True,
+        help=f"How workers are chosen. {_MODES}.",
+    ),
+    click.option(
+        "--op",
+        multiple=True,
+        metavar="NAME[:k=v,k=v]",
+        help=f"What is done to each image; repeat it, the order is the order of work.  [default: {DEFAULT}]",
+    ),
+    click.option("-P", "--recipe", metavar="FILE", help="The same as TOML."),
+    click.option("--format", metavar="SUFFIX", help="Of the output: jpg, png, …  [default: the input's]"),
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help=f"Of the output, where its format has one.  [default: {QUALITY}]",
+    ),
+    click.option(
+        "--include", multiple=True, metavar="GLOB", help="Only these, by name, or by path if it holds a /."
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Not these, even where included."),
+    click.option(
+        "--existing",
+        type=click.Choice(["skip", "redo", "error"]),
+        default=api.EXISTING,
+        show_default=True,
+        help="An output that is already current. It needs the ledger: until then every run redoes.",
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(0, 1000),
+        metavar="N",
+        default=api.RETRIES,
+        show_default=True,
+        help="Tries after the first, for an image whose process crashed, timed out or ran out of memory.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0, 86_400, min_open=True),
+        default=api.TIMEOUT_S,
+        show_default=True,
+        metavar="S",
+        help="Seconds for one image, from its start in a process.",
+    ),
+    click.option(
+        "--priority",
+        type=click.IntRange(-1_000_000, 1_000_000),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Jobs with a higher number go first.",
+    ),
+    click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; touch nothing."),
+    click.option("--list-ignored", is_flag=True, help="Name the entries that are no images, and why."),
+    click.option("--json", is_flag=True, help="An object a line on stdout, the summary last."),
+    click.option("-q", "--quiet", is_flag=True, is_eager=True, help="Say less."),
+    verbosity,
+)
+
+
+def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the command takes every option of a job, and is called with `Asked` first."""
+
+    @functools.wraps(function)
+    def asking(
+        source: str, output: str | None, json: bool, quiet: bool, timeout: float, **options: Any
+    ) -> Any:
+        own = {name: options.pop(name) for name in _OWN}
+        recipe = _recipe(*(options.pop(name) for name in ("op", "recipe", "format", "quality")))
+        request = api.request(source, output, recipe=recipe, timeout_s=timeout, **own)
+        return function(Asked(request, json, quiet), **options)
+
+    for option in reversed(OPTIONS):
+        asking = option(asking)
+    return asking
+
+
+_OWN = ("mode", "include", "exclude", "existing", "retries", "priority", "dry_run", "list_ignored")
+
+
+def _recipe(words: tuple[str, ...], file: str | None, format: str | None, quality: int | None) -> Recipe:
+    if file is None:
+        return Recipe.from_options(words, format, QUALITY if quality is None else quality)
+    if words:
+        raise UsageError("--op and --recipe both say what is done to each image: give one of them")
+    recipe = Recipe.from_toml(_text(file), file)
+    if format is not None:
+        recipe = replace(recipe, format=checked_format(format))
+    return recipe if quality is None else replace(recipe, quality=quality)
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; --recipe takes a TOML file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: expected a TOML file, which is text in UTF-8") from None

@@ -1,0 +1,56 @@
+"""``imgpipe run``: a job on this machine, with nothing to start first."""
+
+from __future__ import annotations
+
+import click
+
+from imgpipe import api, limits
+from imgpipe.commands.attending import attend
+from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities
+from imgpipe.commands.interrupts import Interrupts, attended
+from imgpipe.commands.job_options import Asked, job_options
+from imgpipe.loop import run as run_loop
+
+EXAMPLES = (
+    ("imgpipe run photos", "edges, the default; results go to output_dir beside photos"),
+    ("imgpipe run photos -o small --op resize:size=800x --format webp", "two steps' work, elsewhere"),
+    ("imgpipe run -n photos", "what would be done"),
+    ("imgpipe run photos --load .8,.6,.5,.2 --delay 0.3 --mode random", "four simulated machines"),
+    ("imgpipe run photos --json | tail -n 1", "the summary, for scripts"),
+)
+
+
+@click.command("run", cls=Command, examples=EXAMPLES)
+@job_options
+@click.option(
+    "-j",
+    "--slots",
+    type=click.IntRange(1, limits.SLOTS_MAX),
+    metavar="N",
+    help="Processes in all.  [default: CPUs]",
+)
+@click.option(
+    "--load",
+    type=Probabilities(),
+    default="0",
+    show_default=True,
+    help="A worker for each value, with that simulated load.",
+)
+@click.option(
+    "--delay",
+    type=SECONDS,
+    default=api.DELAY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds that a simulated load delays an image.",
+)
+@click.option("--seed", type=SEED, metavar="N", help="Makes refusals and delays repeatable.")
+def command(asked: Asked, slots: int | None, load: tuple[float, ...], delay: float, seed: int | None) -> int:
+    """Process a directory of images on this machine."""
+
+    async def work(interrupts: Interrupts) -> int:
+        cluster = api.embedded(asked.request, slots=slots, loads=load, delay_s=delay, seed=seed)
+        async with cluster:
+            return await attend(cluster.client, asked, interrupts)
+
+    return run_loop(attended(work))

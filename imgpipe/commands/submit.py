@@ -1,0 +1,48 @@
+"""``imgpipe submit``: a job for a running coordinator."""
+
+from __future__ import annotations
+
+import json as json_lines
+
+import click
+
+from imgpipe.client import Client
+from imgpipe.commands.attending import attend
+from imgpipe.commands.base import Command
+from imgpipe.commands.fleet_file import coordinator_at
+from imgpipe.commands.interrupts import Interrupts, attended
+from imgpipe.commands.job_options import Asked, job_options
+from imgpipe.loop import run as run_loop
+
+EXAMPLES = (
+    ("imgpipe submit data/input --mode random", "the coordinator of machines.txt; edges, the default"),
+    ("imgpipe submit photos -c 10.0.0.5 -o small --op thumbnail:size=200", "a coordinator by address"),
+    ("imgpipe submit photos --detach", "print the job's id and leave"),
+)
+
+
+@click.command("submit", cls=Command, examples=EXAMPLES)
+@job_options
+@click.option(
+    "-c",
+    "--coordinator",
+    metavar="HOST:PORT",
+    help="Where it is.  [default: the line in machines.txt, else 127.0.0.1:9190]",
+)
+@click.option("--detach", is_flag=True, help="Print the job's id and leave; the job goes on.")
+def command(asked: Asked, coordinator: str | None, detach: bool) -> int:
+    """Process a directory of images on the machines of a running coordinator."""
+    address = coordinator_at(coordinator)
+
+    async def work(interrupts: Interrupts) -> int:
+        async with await Client.connect(address) as client:
+            return await (_leave(client, asked) if detach else attend(client, asked, interrupts))
+
+    return run_loop(attended(work))
+
+
+async def _leave(client: Client, asked: Asked) -> int:
+    job = await client.submit(asked.request)
+    await job.close()
+    print(json_lines.dumps({"event": "accepted", "job": job.id}) if asked.json else job.id)
+    return 0

@@ -1,0 +1,96 @@
+"""``imgpipe worker``: processes images on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imgpipe import api, limits
+from imgpipe.commands.base import PORT, SECONDS, SEED, Command, Probability, verbosity
+from imgpipe.commands.interrupts import Interrupts, attended
+from imgpipe.commands.outcome import say
+from imgpipe.loop import run as run_loop
+from imgpipe.machines import WORKER_PORT
+from imgpipe.storage import parse_roots
+
+if TYPE_CHECKING:
+    from imgpipe.worker import Worker
+
+EXAMPLES = (
+    ("imgpipe worker --load 0.2 --port 9090", "on this machine, with a simulated load"),
+    ("imgpipe worker --host 10.0.0.7 --root photos=/mnt/photos", "for a coordinator on another machine"),
+)
+
+
+@click.command("worker", cls=Command, examples=EXAMPLES)
+@click.option(
+    "-p", "--port", type=PORT, metavar="N", default=WORKER_PORT, show_default=True, help="0 picks one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--load",
+    type=Probability(),
+    default=0.0,
+    show_default=True,
+    help="Simulated load, 0 to 1: the chance to refuse an image, and the chance to delay one.",
+)
+@click.option(
+    "--delay",
+    type=SECONDS,
+    default=api.DELAY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds that a simulated load delays an image.",
+)
+@click.option("--seed", type=SEED, metavar="N", help="Makes refusals and delays repeatable.")
+@click.option(
+    "-j", "--slots", type=click.IntRange(1, limits.SLOTS_MAX), metavar="N", help="Processes.  [default: CPUs]"
+)
+@click.option("--name", help="What it is called where machines.txt has no name.  [default: this host's]")
+@click.option(
+    "--root",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="A directory it may touch, and its name on every machine; repeat it.  [default: .=this directory]",
+)
+@verbosity
+def command(**options: Any) -> int:
+    """Process images on this machine, for the coordinator that calls."""
+    roots = parse_roots(options.pop("root"), os.getcwdb())
+
+    async def work(interrupts: Interrupts) -> int:
+        return await _serve(_made(roots=roots, **options), options, interrupts)
+
+    return run_loop(attended(work))
+
+
+def _made(
+    *, host: str, port: int, name: str | None, slots: int | None, delay: float, **options: Any
+) -> Worker:
+    from imgpipe.worker import Worker
+
+    options |= {"name": name or socket.gethostname(), "slots": slots or api.cpu_count(), "delay_s": delay}
+    return Worker(host, port, **options)
+
+
+async def _serve(worker: Worker, options: dict[str, Any], interrupts: Interrupts) -> int:
+    port = await worker.start()
+    slots = options["slots"] or api.cpu_count()
+    where = f"{options['host']}:{port}"
+    print(
+        f"imgpipe worker {worker.name} listening on {where}, {slots} slots, load {options['load']:g}",
+        flush=True,
+    )
+    draining: list[asyncio.Task[None]] = []
+
+    def drain() -> None:
+        say("leaving: what is in hand is finished first (once more to stop now)")
+        draining.append(asyncio.ensure_future(worker.drain()))
+
+    interrupts.first = drain
+    await worker.serve()
+    return 0
