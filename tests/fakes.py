@@ -39,7 +39,9 @@ class FakeCoordinator(Owner):
 def facts_of(images: int, *, failed: int = 0, worker: str = "node1", state: str = "done") -> list[Fact]:
     """What a small job tells."""
     done = [ImageDone(b"%d.jpg" % n, worker, 1, 1, (1, 2, 3, 4, 5)) for n in range(images)]
-    ended = Ended(state, images, images, failed, 0, 0, 0, 0, 0, 0, ((worker, images, 0, 0, failed, 15 * images),))
+    ended = Ended(
+        state, images, images, failed, 0, 0, 0, 0, 0, 0, ((worker, images, 0, 0, failed, 15 * images),)
+    )
     opened = Opened(JOB, "balanced", b"/in", b"/out", "--op edges")
     return [opened, Found(images, 0), Listed(images, 0), *done, ended]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Any
 
 import pytest
@@ -142,7 +143,10 @@ def test_the_coordinator_leaves_before_it_answers():
         followed(fake)
 
 
-def test_nobody_listens(unused_address: str):
+def test_nobody_listens():
+    with socket.socket() as bound:  # taken, and nobody accepts there
+        bound.bind(("127.0.0.1", 0))
+        unused_address = f"127.0.0.1:{bound.getsockname()[1]}"
     with pytest.raises(UnfinishedError) as raised:
         run(Client.connect(unused_address))
     words = str(raised.value)

@@ -42,7 +42,8 @@ def modules() -> dict[str, Path]:
 
 
 def imports_something(path: Path) -> bool:
-    return any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(path.read_text()).body)
+    nodes = ast.parse(path.read_text()).body
+    return any(isinstance(n, ast.Import | ast.ImportFrom) and "imgpipe" in ast.unparse(n) for n in nodes)
 
 
 MODULES = modules()

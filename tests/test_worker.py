@@ -175,11 +175,7 @@ def test_the_worker_itself_never_loads_opencv_or_numpy(tmp_path: Path) -> None:
         from imgpipe.handshake import Identity
         from imgpipe.protocol import Done, Execute, Job, JobReady
         from imgpipe.worker import Worker
-        #: Every stream of the running test, to be closed at its end.
-dialled: list[Stream] = []
-
-
-class Coordinator(Owner):
+        class Coordinator(Owner):
             def opened(self, stream):
                 stream.send(Job({JOB!r}, False, "r", b"in", "r", b"out", {recipe("edges")!r}, 60.0, ()))
             def received(self, stream, message, body):
@@ -329,6 +325,7 @@ def test_a_lost_stream_takes_its_images_with_it(tmp_path: Path, gate: Gate) -> N
         assert len(worker.pool) == 0
         successor = Coordinator("another", 1)
         await successor.dial(scene.port)
+        await successor.first(Offer)
         gate.open()
         assert (await successor.introduce(job_of(recipe("identity")))).ready
         assert site.outputs() == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -86,19 +87,14 @@ def verbosity(function: Function) -> Function:
 # --- values -------------------------------------------------------------------------------------
 
 
-class Probability(click.FloatRange):
-    """A number from 0 to 1."""
-
-    name = "P"
-
-    def __init__(self) -> None:
-        super().__init__(0.0, 1.0)
+class Number(click.FloatRange):
+    """A number within bounds, and never nan, which compares as if it were within all of them."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = super().convert(value, param, ctx)
-        if number != number:  # nan is in no range, and compares as if it were in every one
-            self.fail(f"{value!r} is no number from 0 to 1.", param, ctx)
-        return float(number)
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 class Probabilities(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -111,10 +107,10 @@ class Probabilities(click.ParamType):  # type: ignore[type-arg]  # generic since
             value = value.split(",")
         elif not isinstance(value, list | tuple):
             value = [value]
-        one = Probability()
-        return tuple(one.convert(part, param, ctx) for part in value)
+        return tuple(PROBABILITY.convert(part, param, ctx) for part in value)
 
 
+PROBABILITY = Number(0, 1)
+SECONDS = Number(0, 10_000_000)  # a season
 PORT = click.IntRange(0, 65535)
 SEED = click.IntRange(0)
-SECONDS = click.FloatRange(0, 86_400)  # a day

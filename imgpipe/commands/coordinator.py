@@ -47,7 +47,7 @@ EXAMPLES = (
 def command(
     machines: str | None, host: str | None, port: int | None, state: str | None, root: tuple[str, ...]
 ) -> int:
-    """Join the machines of machines.txt into one fleet, and take jobs for it."""
+    """Join machines into one fleet. It calls the workers that machines.txt names, and takes jobs for them."""
     roots = parse_roots(root, os.getcwdb())
     fleet = _fleet(machines)
     if state is not None:

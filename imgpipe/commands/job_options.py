@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from imgpipe import api
-from imgpipe.commands.base import verbosity
+from imgpipe.commands.base import Number, verbosity
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.recipe import DEFAULT, Recipe
@@ -83,7 +83,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(0, 86_400, min_open=True),
+        type=Number(0, 10_000_000, min_open=True),
         default=api.TIMEOUT_S,
         show_default=True,
         metavar="S",

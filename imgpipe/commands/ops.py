@@ -19,7 +19,7 @@ EXAMPLES = (
 @click.argument("name", required=False)
 @verbosity
 def command(name: str | None) -> None:
-    """List the operations, or explain one: its parameters, their ranges and defaults, an example."""
+    """List the operations, or explain one. Its parameters, their ranges and defaults, an example."""
     if name is None:
         rows = [(operation.name, operation.help) for operation in table().values()]
         tables.show(("operation", "what it does"), rows)

@@ -13,7 +13,10 @@ from imgpipe.loop import run as run_loop
 
 EXAMPLES = (
     ("imgpipe run photos", "edges, the default; results go to output_dir beside photos"),
-    ("imgpipe run photos -o small --op resize:size=800x --format webp", "two steps' work, elsewhere"),
+    (
+        "imgpipe run photos -o small --op resize:size=800x --format webp",
+        "smaller, in another format, elsewhere",
+    ),
     ("imgpipe run -n photos", "what would be done"),
     ("imgpipe run photos --load .8,.6,.5,.2 --delay 0.3 --mode random", "four simulated machines"),
     ("imgpipe run photos --json | tail -n 1", "the summary, for scripts"),
@@ -46,7 +49,7 @@ EXAMPLES = (
 )
 @click.option("--seed", type=SEED, metavar="N", help="Makes refusals and delays repeatable.")
 def command(asked: Asked, slots: int | None, load: tuple[float, ...], delay: float, seed: int | None) -> int:
-    """Process a directory of images on this machine."""
+    """Process a folder of images on this machine. Nothing has to be started first."""
 
     async def work(interrupts: Interrupts) -> int:
         cluster = api.embedded(asked.request, slots=slots, loads=load, delay_s=delay, seed=seed)

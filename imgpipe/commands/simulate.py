@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from imgpipe import api
-from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities, Probability, verbosity
+from imgpipe.commands.base import PROBABILITY, SECONDS, SEED, Command, Probabilities, verbosity
 from imgpipe.errors import UsageError
 from imgpipe.limits import SLOTS_MAX
 from imgpipe.scheduling.placement import MODES
@@ -29,7 +29,7 @@ EXAMPLES = (
 @click.option(
     "--workers", type=click.IntRange(1, 1_000_000), metavar="N", help="Instead: so many.  [default: 4]"
 )
-@click.option("--load", type=Probability(), help="… each with this load.  [default: 0]")
+@click.option("--load", type=PROBABILITY, metavar="P", help="… each with this load.  [default: 0]")
 @click.option(
     "--slots", type=click.IntRange(1, SLOTS_MAX), metavar="N", default=2, show_default=True, help="Of each."
 )
@@ -74,7 +74,7 @@ def command(
     json: bool,
     **counts: Any,
 ) -> None:
-    """Run jobs on a simulated fleet: thousands of workers, millions of images, in virtual time."""
+    """Run jobs on a simulated fleet. The scheduler is the real one, the time is not."""
     spec = SimulationSpec(
         loads=_loads(loads, workers, load),
         service_s=service,

@@ -36,7 +36,7 @@ JOB = ("job", "mode", "state", "source", "output", "total", "done", "failed", "r
 @click.option("--json", is_flag=True, help="One object on stdout.")
 @verbosity
 def command(coordinator: str | None, json: bool) -> int:
-    """Show the workers of a coordinator, and its jobs."""
+    """Show a fleet and its jobs."""
     address = coordinator_at(coordinator)
 
     async def work(interrupts: Interrupts) -> int:

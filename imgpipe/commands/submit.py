@@ -31,7 +31,7 @@ EXAMPLES = (
 )
 @click.option("--detach", is_flag=True, help="Print the job's id and leave; the job goes on.")
 def command(asked: Asked, coordinator: str | None, detach: bool) -> int:
-    """Process a directory of images on the machines of a running coordinator."""
+    """Process a folder of images on a running fleet. Its coordinator and workers must see the folder."""
     address = coordinator_at(coordinator)
 
     async def work(interrupts: Interrupts) -> int:

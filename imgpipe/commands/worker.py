@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgpipe import api, limits
-from imgpipe.commands.base import PORT, SECONDS, SEED, Command, Probability, verbosity
+from imgpipe.commands.base import PORT, PROBABILITY, SECONDS, SEED, Command, verbosity
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.outcome import say
 from imgpipe.loop import run as run_loop
@@ -33,7 +33,8 @@ EXAMPLES = (
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--load",
-    type=Probability(),
+    type=PROBABILITY,
+    metavar="P",
     default=0.0,
     show_default=True,
     help="Simulated load, 0 to 1: the chance to refuse an image, and the chance to delay one.",
@@ -59,7 +60,7 @@ EXAMPLES = (
 )
 @verbosity
 def command(**options: Any) -> int:
-    """Process images on this machine, for the coordinator that calls."""
+    """Process images for a coordinator. It calls; this listens, and starts one process for each slot."""
     roots = parse_roots(options.pop("root"), os.getcwdb())
 
     async def work(interrupts: Interrupts) -> int:
