@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from imgpipe import limits
 from imgpipe.errors import ProtocolError, UsageError
-from imgpipe.handshake import Admit, Handshake, Identity, Refusal
+from imgpipe.handshake import Admit, Handshake, Identity, RefusedError
 from imgpipe.protocol import LENGTH, Beat, Frames, Refused, decode, encode
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class Stream(Channel):
     def _greet(self, message: Any) -> None:
         try:
             answers = self._handshake.received(message)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             self.refused = True
             self.close(f"refused: {refusal}")
             return

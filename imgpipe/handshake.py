@@ -35,7 +35,7 @@ class Identity:
 Admit = Callable[[Hello], str]
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The other side refused us, or we them; the words are for a person."""
 
 
@@ -71,13 +71,13 @@ class Handshake:
 
         Raises
         ------
-        Refusal
+        RefusedError
             The other side refused us.
         ProtocolError
             This message has no place here.
         """
         if isinstance(message, Refused):
-            raise Refusal(message.why)
+            raise RefusedError(message.why)
         if type(message) is not self._expected:
             raise ProtocolError(
                 f"expected {self._expected.__name__} in the hello, got {type(message).__name__}"

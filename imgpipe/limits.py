@@ -20,7 +20,6 @@ HEARTBEAT_S = 1.0  # a peer that has said nothing for this long says so
 SUSPECT_S = 4.0  # silent this long: no new work (four beats lost)
 DEAD_S = 12.0  # silent this long: the connection is closed and its images go elsewhere
 LEASE_S = 9.0  # a worker that hears nothing this long commits nothing: it must be shorter than DEAD_S
-WRITE_BUFFER_MAX = 8 * 1024 * 1024  # unsent bytes for one peer; above it, it gets nothing new
 REDIAL_MIN_S = 0.2  # first wait before dialling a machine again …
 REDIAL_MAX_S = 15.0  # … doubled up to this, with jitter of ±50 %
 RECONNECT_S = 30.0  # contract: a client gives up when the coordinator is not back after this
@@ -49,7 +48,6 @@ FINISHED_JOBS_MAX = 16  # ended jobs whose facts are still kept to be followed
 FACTS_RING = 65_536  # facts of a job kept for followers; older ones are gone until there is a ledger
 FACTS_BEHIND = 32_768  # a follower this far behind holds the listing back, so that it misses nothing …
 FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long no longer does
-TASKS_MAX = 1 << 40  # task numbers; fits every reader of the wire
 
 # --- the pool ---------------------------------------------------------------------------------
 SLOTS_MAX = 1024  # pool processes on one machine

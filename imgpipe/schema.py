@@ -71,7 +71,7 @@ def all_counts(row: tuple[Any, ...]) -> bool:
     return set(map(type, row)) == {int} and min(row) >= 0 and max(row) < 2**63
 
 
-_PART = rb"(?!\.\.?(?:/|\Z))[^/\0]{1,255}"
+_PART = rb"(?!\.\.?(?:/|\Z))[^/\0]{1,%d}" % limits.NAME_PART_MAX
 _RELATIVE = re.compile(rb"%b(?:/%b)*\Z" % (_PART, _PART))
 
 

@@ -50,6 +50,7 @@ from imgpipe.waiting import Delayed, WaitingRoom
 log = logging.getLogger(__name__)
 
 _GOODBYE_S = 2.0  # for the last answers to leave, when the worker does
+_LEAVING = "the worker was asked to stop"
 
 
 class Worker(Owner):
@@ -129,7 +130,7 @@ class Worker(Owner):
         finally:
             await self.close()
 
-    async def drain(self, why: str = "the worker was asked to stop") -> None:
+    async def drain(self, why: str = _LEAVING) -> None:
         """Take nothing more, give back what has not begun, finish the rest, then leave."""
         self._draining = True
         self._send(Draining(why))
@@ -167,8 +168,6 @@ class Worker(Owner):
 
     def _holder_words(self, name: str, epoch: int) -> str:
         """Why the worker is not for this coordinator, or nothing."""
-        if self._draining:
-            return f"worker {self.name!r} is leaving"
         if self._stream is None:
             return ""
         holder = self._stream.peer
@@ -190,6 +189,8 @@ class Worker(Owner):
         log.info("coordinator %r at %s", stream.peer.name, stream.address)
         self._send(replace(self.pool.offer, load=self._admission.load))
         self.beat(stream, 0.0)
+        if self._draining:
+            self._send(Draining(_LEAVING))
 
     def closed(self, stream: Stream, why: str) -> None:
         if stream is self._stream:
@@ -295,6 +296,7 @@ class Worker(Owner):
 
     def broken(self, why: str) -> None:
         log.error("the pool has given up: %s", why)
+        self.pool.forget_all()
         if self._stream is not None:
             self._stream.abort("its pool is broken")
         if not self._ended.done():

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -13,6 +14,7 @@ import pytest
 
 from imgpipe import facts, limits, protocol
 from imgpipe.coordinator import Coordinator
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.machines import Machine
 from imgpipe.protocol import (
     Accepted,
@@ -231,8 +233,7 @@ def test_what_cannot_be_done_is_declined_with_the_remedy(
         client.say(request(**{"source": bytes(pictures), **filled}))
         declined = await client.hear(Declined)
         assert declined.code == 2
-        with pytest.raises(AssertionError):
-            assert not __import__("re").search(words, declined.why)
+        assert re.search(words, declined.why)
 
     run(tmp_path, main)
 
@@ -256,7 +257,7 @@ def test_no_worker_waits_says_so_and_ends_once_one_comes(tmp_path: Path, picture
         await client.hear(Accepted)
         client.say(protocol.StatusRequest())
         status = await client.hear(Status)
-        assert status.jobs[0][-1] == "no live worker sees its folders" or "waiting" in status.jobs[0][-1]
+        assert status.jobs[0][-1] in ("no live worker sees its folders", "waiting for its first names")
         worker = ScriptedWorker("late")
         await coordinator.adopt("late", worker.door)
         assert len(of(await client.finished(), facts.ImageDone)) == 12
@@ -344,7 +345,6 @@ def test_a_stopped_job_hands_out_no_more(tmp_path: Path, drain: bool) -> None:
         await worker.until(lambda: given)
         client.say(CancelJob(job, drain))
         if drain:
-            await client.until(lambda: any(b"Stopping" or m for m in client.heard))
             client.say(protocol.StatusRequest())
             await client.hear(Status)
             assert worker.stream is not None
@@ -364,9 +364,7 @@ def test_a_stopped_job_hands_out_no_more(tmp_path: Path, drain: bool) -> None:
 
 def test_a_dry_run_touches_nothing(tmp_path: Path, pictures: Path) -> None:
     (pictures / "0.jpg").write_bytes(b"")
-    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(
-        ["identity"], "webp"
-    )
+    recipe = Recipe.from_options(["identity"], "webp")
 
     async def main(coordinator: Coordinator, client: ScriptedClient) -> None:
         client.say(request(bytes(pictures), dry_run=True, recipe=recipe.array(), list_ignored=True))
@@ -386,9 +384,7 @@ def test_a_dry_run_touches_nothing(tmp_path: Path, pictures: Path) -> None:
 
 def test_collisions_fail_before_anything_is_overwritten(tmp_path: Path, pictures: Path) -> None:
     (pictures / "0.jpg").write_bytes(b"")
-    recipe = __import__("imgpipe.imaging.recipe", fromlist=["Recipe"]).Recipe.from_options(
-        ["identity"], "png"
-    )
+    recipe = Recipe.from_options(["identity"], "png")
 
     async def main(coordinator: Coordinator, client: ScriptedClient) -> None:
         client.say(request(bytes(pictures), recipe=recipe.array()))

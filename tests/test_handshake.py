@@ -7,7 +7,7 @@ import pytest
 
 from imgpipe import protocol
 from imgpipe.errors import ProtocolError
-from imgpipe.handshake import Handshake, Identity, Refusal
+from imgpipe.handshake import Handshake, Identity, RefusedError
 
 DIALLER = Identity("coordinator", "desk:9190", 7)
 LISTENER = Identity("worker", "w9")
@@ -44,7 +44,7 @@ def test_a_hello_ends_with_both_sides_knowing_each_other() -> None:
 
 def test_a_refusal_reaches_the_dialler_in_words() -> None:
     dialler, listener = pair(lambda hello: f"held by {hello.name}")
-    with pytest.raises(Refusal, match="held by desk:9190"):
+    with pytest.raises(RefusedError, match="held by desk:9190"):
         converse(dialler, listener)
     assert not dialler.done
     assert not listener.done

@@ -34,9 +34,7 @@ def modules() -> dict[str, Path]:
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         name = name.removesuffix("__init__").rstrip(".")
-        if (
-            path.read_text().strip() or path.name != "__init__.py"
-        ):  # an empty one only makes a folder a package
+        if path.name != "__init__.py" or imports_something(path):  # others only make a folder a package
             names[name] = path
     return names
 

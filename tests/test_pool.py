@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from imgpipe import limits
-from imgpipe.pool import handle
+from imgpipe.pool import crew, handle
 from imgpipe.pool.parent import Pool, PoolError
 from imgpipe.protocol import encode
 from tests.pools import JOB, LONG, Answers, Gate, Rig, Site, appears, job_of, recipe
@@ -424,8 +425,6 @@ def test_out_of_memory_is_a_failure_that_may_be_tried_again(tmp_path: Path) -> N
 
     async def test(rig: Rig) -> None:
         (pid,) = rig.pool.pids
-        import resource
-
         resource.prlimit(pid, resource.RLIMIT_AS, (1 << 30, 1 << 30))
         rig.put()
         await rig.settled(1)
@@ -464,6 +463,27 @@ def test_a_job_that_cannot_be_done_here_says_why(tmp_path: Path) -> None:
         assert "edgse" in rig.answers.unseen[0][1]
 
     run(lambda: Rig(site, job_of(recipe("edgse")), slots=1), test)
+
+
+def test_a_package_that_kills_whoever_loads_it_is_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEADLY", "1")
+    monkeypatch.setattr(crew, "_BACK_OFF_S", 0.001)
+    site = Site(tmp_path, [5])
+
+    async def test(rig: Rig) -> None:
+        (answer,) = rig.answers.ready
+        assert not answer.ready
+        assert "killed by SIGABRT" in answer.why
+        rig.message = job_of(recipe("identity"), job="other")
+        (site.output / ".imgpipe-other").touch()
+        rig.job()
+        rig.put()
+        await rig.settled(1)
+        assert site.outputs() == {0}
+
+    run(lambda: Rig(site, job_of(recipe("segfault")), slots=1), test)
 
 
 def test_empty_tasks_pass_by_the_thousand(tmp_path: Path) -> None:

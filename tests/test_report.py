@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,26 +60,27 @@ def folded(facts: list[Fact]) -> Report:
     return report
 
 
+def row(
+    name: str, done: list[ImageDone], failed: list[ImageFailed], tallies: list[Tally]
+) -> tuple[str, int, int, int, int, int]:
+    mine = [tally for tally in tallies if tally.worker == name]
+    return (
+        name,
+        sum(fact.worker == name for fact in done),
+        sum(tally.rejections for tally in mine),
+        sum(tally.retries for tally in mine),
+        sum(fact.worker == name for fact in failed),
+        sum(sum(fact.times) for fact in done if fact.worker == name),
+    )
+
+
 def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
     """A job in which this happened, with its sums worked out anew."""
     done = [fact for fact in happened if isinstance(fact, ImageDone)]
     failed = [fact for fact in happened if isinstance(fact, ImageFailed)]
     tallies = [fact for fact in happened if isinstance(fact, Tally)]
-    rows = []
-    for name in sorted({fact.worker for fact in happened if fact.worker}):  # type: ignore[union-attr]
-        mine = [tally for tally in tallies if tally.worker == name]
-        counts = Counter(fact.worker for fact in (*done, *failed))
-        assert counts[name] >= 0
-        rows.append(
-            (
-                name,
-                sum(fact.worker == name for fact in done),
-                sum(tally.rejections for tally in mine),
-                sum(tally.retries for tally in mine),
-                sum(fact.worker == name for fact in failed),
-                sum(sum(fact.times) for fact in done if fact.worker == name),
-            )
-        )
+    names = sorted({fact.worker for fact in (*done, *failed, *tallies) if fact.worker})
+    rows = tuple(row(name, done, failed, tallies) for name in names)
     total = len(done) + len(failed)
     ended = Ended(
         state=state,
@@ -93,7 +93,7 @@ def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
         rejections=sum(tally.rejections for tally in tallies),
         forced=sum(tally.forced for tally in tallies),
         retries=sum(tally.retries for tally in tallies),
-        workers=tuple(rows),
+        workers=rows,
     )
     return [Opened(JOB, "random", b"/in", b"/out", ""), Listed(total, 2), *happened, ended]
 

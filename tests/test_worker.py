@@ -84,7 +84,7 @@ class Coordinator(Owner):
 
     def rows(self, kind: type) -> list[Any]:
         """All rows or tokens of all messages of one kind."""
-        messages = [message for message in self.heard if isinstance(message, kind)]
+        messages: list[Any] = [message for message in self.heard if isinstance(message, kind)]
         return [row for m in messages for row in getattr(m, "rows", None) or m.tokens]
 
     def tasks(self, kind: type) -> list[int]:
@@ -499,6 +499,24 @@ def test_drain_finishes_what_runs_and_gives_back_the_rest(tmp_path: Path, gate: 
         assert worker.pool.pids == ()
 
     play(lambda: Scene(site, GATE, delay_s=600.0), test)
+
+
+def test_a_coordinator_that_comes_back_while_a_worker_drains_is_told(tmp_path: Path, gate: Gate) -> None:
+    """Refusing it would keep it away for ever, and the worker may be started again."""
+    site = Site(tmp_path, [SLOW])
+
+    async def test(scene: Scene) -> None:
+        scene.coordinator.execute(site.items)
+        await gate.begun()
+        draining = asyncio.create_task(scene.worker.drain())
+        await scene.coordinator.first(Draining)
+        again = Coordinator("c1", 2)
+        await again.dial(scene.port)
+        assert [type(await again.first(kind)) for kind in (Offer, Draining)] == [Offer, Draining]
+        async with asyncio.timeout(LONG):
+            await draining
+
+    play(lambda: Scene(site, GATE), test)
 
 
 def test_stop_waits_for_nothing(tmp_path: Path, gate: Gate) -> None:

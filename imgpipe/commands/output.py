@@ -42,10 +42,10 @@ class JsonOutput:
 
     def line(self, fact: Fact) -> str | None:
         found = event(fact)
-        return None if found is None else json.dumps(found, ensure_ascii=False)
+        return None if found is None else json.dumps(found)
 
     def close(self, report: Report, stopped: ExitCode | None) -> None:
-        print(json.dumps(report.summary(stopped), ensure_ascii=False), flush=True)
+        print(json.dumps(report.summary(stopped)), flush=True)
         for line in _endings(report):
             say(line)
 
@@ -79,13 +79,13 @@ class TextOutput:
         return _ignored(fact)
 
     def close(self, report: Report, stopped: ExitCode | None) -> None:
-        rows = _rows(report)
-        if rows and not self._quiet:
+        wordy = bool(report.total) and not self._quiet
+        if wordy and (rows := _rows(report)):
             tables.show(HEADERS, rows)
             print()
         for line in (*_failures(report), *_endings(report)):
             print(line)
-        if not self._quiet:
+        if wordy:
             for line in (*report.troubles(), *_sums(report)):
                 print(line)
         print(f"Time elapsed: {report.elapsed_s or 0.0:.3f}", flush=True)
@@ -118,7 +118,7 @@ def _endings(report: Report) -> Iterator[str]:
     """How the job ended, where that was not by finishing it."""
     if report.state == "cancelled":
         why = report.stopping or report.problem or "cancelled"
-        yield f"job {report.job} was stopped ({why}); {_count(report.remaining, 'image')} not done"
+        yield f"job {report.job}: {why}; {_count(report.remaining, 'image')} not done"
     elif report.problem:
         yield f"job {report.job} is not complete: {report.problem}"
     if report.state == "done" and not report.total:

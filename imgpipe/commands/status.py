@@ -43,7 +43,7 @@ def command(coordinator: str | None, json: bool) -> int:
         async with await Client.connect(address) as client:
             status = await client.status()
         if json:
-            print(json_lines.dumps(as_object(status), ensure_ascii=False))
+            print(json_lines.dumps(as_object(status)))
         else:
             _show(status, address)
         return 0

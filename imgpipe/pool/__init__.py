@@ -3,11 +3,12 @@
 ``parent.Pool`` is what a worker uses; ``python -m imgpipe.pool`` is one process of it::
 
     worker's loop                                            a process, one per slot
-    Pool ── Feeder ── Handle ══ socket pair, our frames ═══► process.Process ── imaging.task.Workplace
-                         └───── cell: 6 shared words ──────────────┘
+    Pool ── Crew ── Handle ═══ socket pair, our frames ═══► process.Process ── imaging.task.Workplace
+      └── Feeder      └─────── cell: 6 shared words ─────────────┘
 
 ============  ==========================================================================================
-`parent`      `Pool`: jobs and images in hand, who is blamed for a death, starting again, giving up
+`parent`      `Pool`: jobs and images in hand, and who is blamed for a death
+`crew`        `Crew`: as many live processes as slots; starting again, giving up
 `feeder`      `Feeder`: which process is given which image next, and how many ahead
 `handle`      `Handle`: one process from start to end, as its parent sees it
 `images`      what is remembered of an image and of a job

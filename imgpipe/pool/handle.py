@@ -153,6 +153,11 @@ class Handle(Owner):
             self._asked[job] = left
         return not left
 
+    @property
+    def unanswered_jobs(self) -> tuple[str, ...]:
+        """Jobs it was introduced to and has not said `JobReady` for."""
+        return tuple(self._asked)
+
     def give(self, images: list[Image]) -> None:
         """These are for you, in this order. They leave at once."""
         if not self.images:

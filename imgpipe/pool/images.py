@@ -17,7 +17,8 @@ _LEARN = 0.15
 class Work:
     """A job: its constants, the frame's body they came in, and what an image of it takes.
 
-    ``asked``: somebody waits for the next `JobReady`.
+    ``asked``: somebody waits for the next `JobReady`. ``deaths`` counts the processes that died of being
+    introduced to it; ``deadly``: no more are.
     """
 
     job: Job
@@ -25,6 +26,8 @@ class Work:
     asked: bool = True
     service_s: float = limits.DEPTH_S  # until it is known: none ahead
     measured: bool = False
+    deaths: int = 0
+    deadly: bool = False
 
     def learn(self, service_s: float) -> None:
         """An image took this long, from when its process was free for it to its answer."""

@@ -5,7 +5,8 @@ Every image put in is answered once, unless it was cancelled or forgotten: `Done
 it is still wanted.
 
 A death is nobody's fault but the running image's. Where nothing was running, all images go to another
-process; only one that was first in the queue of `DEATHS_MAX` processes when they died is blamed.
+process; only one that was first in the queue of `DEATHS_MAX` processes when they died is blamed. A job that
+kills as many processes when they are introduced to it is not for this worker.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class Pool:
     def job(self, message: Job, body: bytes) -> None:
         """A job's constants, with the frame's body they came in: one `JobReady` answers, each time anew."""
         work = self._works.setdefault(message.job, Work(message, body))
-        work.job, work.body, work.asked = message, body, True
+        work.job, work.body, work.asked, work.deadly = message, body, True, False
         for handle in self._crew:
             if handle.was_ready:
                 handle.send_job(work)
@@ -223,7 +224,8 @@ class Pool:
 
     def ready(self, handle: Handle, offer: Offer) -> None:
         for work in self._works.values():
-            handle.send_job(work)
+            if not work.deadly:
+                handle.send_job(work)
         if not self._started.done():
             self.offer = replace(offer, slots=self.slots)
             self._started.set_result(None)
@@ -273,6 +275,8 @@ class Pool:
         blamed = self._blamed(handle)
         if blamed is not None:
             self._blame(handle, blamed)
+        if not handle.of_use:
+            self._blame_jobs(handle)
         self._give_back(handle)
         self._note()
         self._changed(handle)
@@ -298,6 +302,17 @@ class Pool:
         log.warning("process %d: %s, under image %d of job %s", handle.pid, words, image.token[0], image.job)
         if self._settle(handle, image.job, image.token):
             self._tell(Failed(image.job, ((*image.token, str(kind), words, True),)))
+
+    def _blame_jobs(self, handle: Handle) -> None:
+        """It died before it did anything, perhaps of a job: of an operation's package that it had to load."""
+        for job in handle.unanswered_jobs:
+            work = self._works.get(job)
+            if work is None:
+                continue
+            work.deaths += 1
+            if work.asked and work.deaths >= DEATHS_MAX:
+                work.asked, work.deadly, work.deaths = False, True, 0
+                self._tell(JobReady(job, False, f"processes die when they load its operations: {handle.why}"))
 
     def _give_back(self, handle: Handle) -> None:
         """What it had not begun was never given to it."""

@@ -16,6 +16,9 @@ from imgpipe.imaging.operations import Doc, Range, operation
 Width = Annotated[int, Range(0, 65_535), Doc("only images this wide; 0: all")]
 kept: list[bytearray] = []
 
+if "DEADLY" in os.environ:  # a package that takes down whoever imports it
+    os.abort()
+
 
 def is_meant(image: Any, width: int) -> bool:
     return width in (0, image.shape[1])

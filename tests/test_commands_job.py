@@ -1,0 +1,321 @@
+"""``submit`` against a coordinator of the test, ``run`` with real processes: words out, and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imgpipe
+from imgpipe.blocking import portal
+from imgpipe.cli import main
+from imgpipe.connection import Stream
+from imgpipe.errors import UsageError
+from imgpipe.facts import Ended, Fact, ImageFailed, Listed, Opened, Stopping, Tally, WorkerChanged
+from imgpipe.imaging.recipe import Recipe
+from imgpipe.protocol import CancelJob, Declined, Finished, SubmitRequest
+from tests.fakes import ACCEPTED, JOB, FakeCoordinator, facts_of, message, telling
+
+DATA = Path(__file__).parent.parent / "data" / "input"
+
+
+class Listening:
+    """A fake coordinator on a port."""
+
+    def __init__(self, fake: FakeCoordinator) -> None:
+        self.fake = fake
+        self.server = portal().call(fake.door.listen, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        portal().call(self.server.close)
+        for stream in self.fake.streams:
+            portal().call(stream.close, "the test has ended")
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    made: list[Listening] = []
+
+    def start(answer: Any) -> Listening:
+        made.append(Listening(FakeCoordinator(answer)))
+        return made[-1]
+
+    yield start
+    for listening in made:
+        listening.close()
+
+
+def submit(address: str, *words: str) -> int:
+    return main(["submit", "/in", "-c", address, *words])
+
+
+# --- what is asked for --------------------------------------------------------------------------
+
+
+def test_options_become_a_request(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    there = serve(telling(facts_of(1)))
+    words = [
+        "--op",
+        "grayscale",
+        "--op",
+        "blur:size=5",
+        "--format",
+        "png",
+        "--quality",
+        "80",
+        "--mode",
+        "load",
+    ]
+    words += [
+        "--include",
+        "*.jpg",
+        "--include",
+        "a/*",
+        "--exclude",
+        "b*",
+        "--existing",
+        "redo",
+        "--priority",
+        "-3",
+    ]
+    words += ["--retries", "0", "--timeout", "2.5", "-o", "../out/./x/"]
+    assert main(["submit", "photos/../in/", "-c", there.address, *words]) == 0
+    recipe = Recipe.from_options(["grayscale", "blur:size=5"], "png", 80)
+    assert there.fake.said == [
+        SubmitRequest(
+            source=os.fsencode(tmp_path / "in"),
+            output=os.fsencode(tmp_path.parent / "out" / "x"),
+            recipe=recipe.array(),
+            mode="balanced",
+            include=("*.jpg", "a/*"),
+            exclude=("b*",),
+            existing="redo",
+            retries=0,
+            timeout_s=2.5,
+            priority=-3,
+        )
+    ]
+
+
+def test_a_recipe_file(serve: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    there = serve(telling(facts_of(1)))
+    file = tmp_path / "recipe.toml"
+    file.write_text('[[step]]\nop = "blur"\nsize = 5\n[output]\nformat = "webp"\n')
+    assert submit(there.address, "-P", str(file), "--quality", "50") == 0
+    assert there.fake.said[0].recipe == Recipe.from_options(["blur:size=5"], "webp", 50).array()
+    assert submit(there.address, "-P", str(file), "--op", "blur") == 2
+    file.write_text('[[step]]\nop = "blurr"\n')
+    assert submit(there.address, "-P", str(file)) == 2
+    assert "recipe.toml: step 1: unknown operation 'blurr'" in capsys.readouterr().err
+
+
+# --- what is printed ----------------------------------------------------------------------------
+
+
+def failing(count: int) -> list[Fact]:
+    failed = [
+        ImageFailed(b"%d.png" % n, "unreadable", "no decoder takes it", "node1", 1, 1) for n in range(count)
+    ]
+    ended = Ended("done", count, 0, count, 0, 3, 0, 7, 0, 0, (("node1", 0, 7, 0, count, 0),))
+    away = WorkerChanged(
+        "node2", "10.0.0.2:9090", "aside", 2, "it has no root 'x': start it with --root x=PATH"
+    )
+    opened = Opened(JOB, "balanced", b"/in", b"/out", "")
+    return [opened, away, Listed(count, 3), Tally("node1", rejections=7), *failed, ended]
+
+
+def test_text(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(failing(23))).address) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["worker", "done", "rejected", "retried", "failed", "busy"]
+    assert lines[1].split() == ["node1", "0", "7", "0", "23", "0.000", "s"]
+    assert lines[3:5] == ["23 images failed:", "  0.png: unreadable: no decoder takes it (on node1)"]
+    assert lines[24] == "  … and 3 more (--json names them all)"
+    assert lines[25].startswith("worker node2 at 10.0.0.2:9090 is aside: it has no root 'x'")
+    assert lines[26] == "0 of 23 images done, 23 failed, 3 other entries ignored; 7 rejections"
+    assert re.fullmatch(r"Time elapsed: \d+\.\d{3}", lines[-1])
+
+
+def test_quiet(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(failing(1))).address, "-q") == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["1 image failed", "  0.png", "Time elapsed"]
+
+
+def test_json(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(failing(2))).address, "--json") == 3
+    *images, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [(image["name"], image["kind"]) for image in images] == [
+        (f"{n}.png", "unreadable") for n in (0, 1)
+    ]
+    assert (summary["event"], summary["failed"], summary["rejections"], summary["exit"]) == (
+        "summary",
+        2,
+        7,
+        3,
+    )
+
+
+def test_no_images(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(facts_of(0))).address) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "no images in /in; 0 other entries ignored"
+    assert last.startswith("Time elapsed: ")
+
+
+def test_detach(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(facts_of(0))).address, "--detach") == 0
+    assert capsys.readouterr().out == f"{JOB}\n"
+
+
+@pytest.mark.parametrize("code", [2, 4])
+def test_declined(serve: Any, code: int, capsys: pytest.CaptureFixture[str]):
+    there = serve(lambda stream, said: stream.send(Declined(code, "/in is below none of the roots")))
+    assert submit(there.address) == code
+    assert capsys.readouterr() == ("", "imgpipe: /in is below none of the roots\n")
+
+
+@pytest.mark.parametrize(("state", "problem"), [("cancelled", ""), ("failed", "/in: input/output error")])
+def test_a_job_that_ends_unfinished(serve: Any, state: str, problem: str, capsys: pytest.CaptureFixture[str]):
+    opened = Opened(JOB, "balanced", b"/in", b"/out", "")
+    ended = Ended(state, 5, 2, 0, 0, 0, 3, 0, 0, 0, (), problem)
+    there = serve(telling([opened, Stopping("stopped by a client", True), ended]))
+    assert submit(there.address) == 4
+    out = capsys.readouterr().out
+    assert problem in out
+    assert "Time elapsed: " in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_stops_the_job_and_the_summary_is_printed(
+    serve: Any, signum: int, code: int, capsys: pytest.CaptureFixture[str]
+):
+    facts = [*facts_of(1)[:2], Ended("cancelled", 5, 1, 0, 0, 0, 4, 0, 0, 0, ())]
+
+    def answer(stream: Stream, said: Any) -> None:
+        match said:
+            case SubmitRequest():
+                stream.send(ACCEPTED)
+                stream.send(message(0, facts[:2]))
+                os.kill(os.getpid(), signum)
+            case CancelJob():
+                assert said == CancelJob(JOB, True)
+                stream.send(message(2, facts[2:]))
+                stream.send(Finished(JOB, 1.0))
+
+    assert submit(serve(answer).address, "--json") == code
+    out, err = capsys.readouterr()
+    assert json.loads(out)["remaining"] == 4
+    assert json.loads(out)["exit"] == code
+    assert "stopping" in err
+
+
+def test_the_second_signal_leaves_at_once(serve: Any, capsys: pytest.CaptureFixture[str]):
+    def answer(stream: Stream, said: Any) -> None:
+        if isinstance(said, SubmitRequest):
+            stream.send(ACCEPTED)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert submit(serve(answer).address) == 130
+    assert capsys.readouterr().out == ""
+
+
+# --- run, with real processes -------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("cell.jpg", "clock.png"):
+        shutil.copy(DATA / name, folder)
+    shutil.copy(DATA / "chelsea.png", folder / "more")
+    return folder
+
+
+def run(words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "imgpipe", "run", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+
+
+def test_run(photos: Path):
+    (photos / "bad.png").write_text("no picture")
+    (photos / "notes.txt").write_text("")
+    (photos / os.fsdecode(b"caf\xe9.jpg")).write_bytes((DATA / "cell.jpg").read_bytes())
+    done = run(["photos", "--json", "-j", "2", "--load", "0,0"], photos.parent)
+    assert done.returncode == 3, done.stderr
+    *images, summary = map(json.loads, done.stdout.splitlines())
+    assert sorted((image["name"], image["status"]) for image in images) == [
+        ("bad.png", "failed"),
+        ("caf\\xe9.jpg", "done"),
+        ("cell.jpg", "done"),
+        ("clock.png", "done"),
+        ("more/chelsea.png", "done"),
+    ]
+    assert {key: summary[key] for key in ("total", "done", "failed", "ignored", "exit")} == {
+        "total": 5,
+        "done": 4,
+        "failed": 1,
+        "ignored": 1,
+        "exit": 3,
+    }
+    output = photos.parent / "output_dir"
+    assert sorted(os.listdir(os.fsencode(output))) == [b"caf\xe9.jpg", b"cell.jpg", b"clock.png", b"more"]
+    assert os.listdir(output / "more") == ["chelsea.png"]
+
+
+def test_a_dry_run_touches_nothing(photos: Path):
+    shutil.copy(photos / "clock.png", photos / "clock.bmp")
+    done = run(["photos", "-n", "--format", "webp", "-j", "1"], photos.parent)
+    lines = done.stdout.splitlines()
+    assert sorted(line.split(":")[0] for line in lines[:-1]) == [
+        "cell.jpg → cell.webp",
+        "clock.bmp → clock.webp",
+        "clock.png → clock.webp",
+        "more/chelsea.png → more/chelsea.webp",
+    ]
+    assert lines[-1] == "4 images, 1 collision, 0 other entries ignored; nothing was touched"
+    assert os.listdir(photos.parent) == ["photos"]
+
+
+def test_a_missing_folder(tmp_path: Path):
+    done = run(["nowhere", "-j", "1"], tmp_path)
+    assert done.returncode == 2
+    assert "nowhere: no such file or directory" in done.stderr
+
+
+def test_a_second_ctrl_c_leaves_no_process(photos: Path):
+    words = ["run", "photos", "-j", "1", "--load", "1", "--delay", "100", "--mode", "random"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "imgpipe", *words, "-vv"], stderr=subprocess.PIPE, text=True, cwd=photos.parent
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "Waiting" in line)
+        process.send_signal(signal.SIGINT)
+        next(line for line in process.stderr if "stopping" in line)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()  # to its end: every process that holds it has gone
+        assert process.wait(timeout=30) == 130
+
+
+def test_run_from_a_program(photos: Path):
+    (photos / "bad.png").write_text("no picture")
+    report = imgpipe.run(
+        photos, output=photos.parent / "out", operations=["grayscale"], format="webp", slots=1
+    )
+    assert (report.done, report.failed) == (3, 1)
+    assert [failure.name for failure in report.failures] == [b"bad.png"]
+    assert sorted(os.listdir(photos.parent / "out")) == ["cell.webp", "clock.webp", "more"]
+    with pytest.raises(UsageError, match="unknown mode"):
+        imgpipe.run(photos, mode="fast")
