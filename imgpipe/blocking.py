@@ -79,8 +79,7 @@ class Blocking:
 def _wrapped(value: Any) -> Any:
     if isinstance(value, AsyncIterator):
         return _iterated(value)
-    kind: type[object] = type(value)
-    return Blocking(value) if _is_async(kind) else value
+    return Blocking(value) if _is_async(type(value)) else value  # type: ignore[arg-type]  # classes have hashes
 
 
 def _iterated(source: AsyncIterator[Any]) -> Iterator[Any]:
@@ -94,7 +93,7 @@ def _iterated(source: AsyncIterator[Any]) -> Iterator[Any]:
 
 
 @cache
-def _is_async(kind: type[object]) -> bool:
+def _is_async(kind: type) -> bool:
     """Whether a class of ours has anything to await."""
     ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
     methods = inspect.getmembers(kind, inspect.isfunction) if ours else ()

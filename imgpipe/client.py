@@ -128,7 +128,10 @@ class Job:
                 self.elapsed_s = message.elapsed_s if here is None else here
                 await self._link.close()
             case Declined():
-                raise UnfinishedError(f"cannot follow job {self.id} any further: {message.why}")
+                why = f"submit it again ({message.why})"
+                raise UnfinishedError(
+                    f"the coordinator no longer has job {self.id}, as after a restart: {why}"
+                )
             case Accepted():
                 pass  # after following again
             case _:

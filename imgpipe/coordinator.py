@@ -14,6 +14,7 @@ import random
 import socket
 import time
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -104,17 +105,18 @@ class Coordinator(Owner):
 
     async def drain(self) -> None:
         """Take no new jobs, hand out nothing more, let what is in hand end, tell everybody, and stop."""
-        await self.jobs.drain(_DRAINING)
+        await self.jobs.close(_DRAINING, drain=True)
         await self.stop()
 
     async def stop(self) -> None:
-        """End now: every stream, every task, every listing."""
+        """Cancel every job, clean up after it, and end every stream and every task."""
         if self._server is not None:
             self._server.close()
+        with suppress(TimeoutError):
+            await self.jobs.close(_DRAINING, drain=False)
         for task in self._lifetimes:
             task.cancel()
         await asyncio.gather(*self._lifetimes, return_exceptions=True)
-        self.jobs.stop()
         streams = [*self._workers.values(), *self._clients]
         for stream in streams:
             stream.close("the coordinator has ended")

@@ -45,6 +45,7 @@ ASIDE_MIN_S = 2.0  # first wait before a worker that cannot see a job's folders 
 ASIDE_MAX_S = 60.0  # … doubled up to this
 JOBS_MAX = 256  # unfinished jobs on one coordinator
 FINISHED_JOBS_MAX = 16  # ended jobs whose facts are still kept to be followed
+CLEAN_UP_S = 5.0  # a coordinator that stops now still waits this long for its jobs' files to be removed
 FACTS_RING = 65_536  # facts of a job kept for followers; older ones are gone until there is a ledger
 FACTS_BEHIND = 32_768  # a follower this far behind holds the listing back, so that it misses nothing …
 FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long no longer does

@@ -14,6 +14,7 @@ from typing import Self
 from imgpipe.client import Client
 from imgpipe.coordinator import Coordinator
 from imgpipe.errors import UsageError
+from imgpipe.pool.parent import PoolError
 from imgpipe.storage import DEFAULT_ROOT, Roots
 from imgpipe.worker import Worker
 
@@ -69,6 +70,7 @@ class LocalCluster:
         self._seed = seed
         self._roots = Roots(roots or {DEFAULT_ROOT: os.getcwdb()})
         self._workers: list[Worker] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._coordinator: Coordinator | None = None
 
     async def __aenter__(self) -> Self:
@@ -88,9 +90,12 @@ class LocalCluster:
     async def close(self) -> None:
         """End everything; every process is gone when this returns."""
         await self.client.close()
-        if self._coordinator is not None:
-            await self._coordinator.stop()
+        for watch in self._watching:
+            watch.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         await asyncio.gather(*(worker.close() for worker in self._workers))
+        if self._coordinator is not None:  # last: it removes what processes that were killed have left
+            await self._coordinator.stop()
 
     def _worker(self, number: int) -> Worker:
         return Worker(
@@ -107,4 +112,15 @@ class LocalCluster:
     async def _join(self, worker: Worker) -> None:
         assert self._coordinator is not None
         await worker.start()
+        self._watching.append(asyncio.create_task(self._watch(worker)))
         await self._coordinator.adopt(worker.name, worker.door)
+
+    async def _watch(self, worker: Worker) -> None:
+        """Where nobody can come back, a fleet whose pools have all given up must not be waited for."""
+        assert self._coordinator is not None
+        try:
+            await worker.serve()
+        except PoolError:  # it has logged why
+            self._workers.remove(worker)
+            if not self._workers:
+                await self._coordinator.jobs.close("every worker's pool has given up", drain=False)

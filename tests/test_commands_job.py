@@ -1,25 +1,20 @@
-"""``submit`` against a coordinator of the test, ``run`` with real processes: words out, and exit codes."""
+"""A job's options and output, by ``submit`` and a coordinator of the test: the request, the words, the exit code."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import imgpipe
 from imgpipe.blocking import portal
 from imgpipe.cli import main
 from imgpipe.connection import Stream
-from imgpipe.errors import UsageError
 from imgpipe.facts import Ended, Fact, ImageFailed, Listed, Opened, Stopping, Tally, WorkerChanged
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import CancelJob, Declined, Finished, SubmitRequest
@@ -229,93 +224,3 @@ def test_the_second_signal_leaves_at_once(serve: Any, capsys: pytest.CaptureFixt
 
     assert submit(serve(answer).address) == 130
     assert capsys.readouterr().out == ""
-
-
-# --- run, with real processes -------------------------------------------------------------------
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    (folder / "more").mkdir(parents=True)
-    for name in ("cell.jpg", "clock.png"):
-        shutil.copy(DATA / name, folder)
-    shutil.copy(DATA / "chelsea.png", folder / "more")
-    return folder
-
-
-def run(words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imgpipe", "run", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
-
-
-def test_run(photos: Path):
-    (photos / "bad.png").write_text("no picture")
-    (photos / "notes.txt").write_text("")
-    (photos / os.fsdecode(b"caf\xe9.jpg")).write_bytes((DATA / "cell.jpg").read_bytes())
-    done = run(["photos", "--json", "-j", "2", "--load", "0,0"], photos.parent)
-    assert done.returncode == 3, done.stderr
-    *images, summary = map(json.loads, done.stdout.splitlines())
-    assert sorted((image["name"], image["status"]) for image in images) == [
-        ("bad.png", "failed"),
-        ("caf\\xe9.jpg", "done"),
-        ("cell.jpg", "done"),
-        ("clock.png", "done"),
-        ("more/chelsea.png", "done"),
-    ]
-    assert {key: summary[key] for key in ("total", "done", "failed", "ignored", "exit")} == {
-        "total": 5,
-        "done": 4,
-        "failed": 1,
-        "ignored": 1,
-        "exit": 3,
-    }
-    output = photos.parent / "output_dir"
-    assert sorted(os.listdir(os.fsencode(output))) == [b"caf\xe9.jpg", b"cell.jpg", b"clock.png", b"more"]
-    assert os.listdir(output / "more") == ["chelsea.png"]
-
-
-def test_a_dry_run_touches_nothing(photos: Path):
-    shutil.copy(photos / "clock.png", photos / "clock.bmp")
-    done = run(["photos", "-n", "--format", "webp", "-j", "1"], photos.parent)
-    lines = done.stdout.splitlines()
-    assert sorted(line.split(":")[0] for line in lines[:-1]) == [
-        "cell.jpg → cell.webp",
-        "clock.bmp → clock.webp",
-        "clock.png → clock.webp",
-        "more/chelsea.png → more/chelsea.webp",
-    ]
-    assert lines[-1] == "4 images, 1 collision, 0 other entries ignored; nothing was touched"
-    assert os.listdir(photos.parent) == ["photos"]
-
-
-def test_a_missing_folder(tmp_path: Path):
-    done = run(["nowhere", "-j", "1"], tmp_path)
-    assert done.returncode == 2
-    assert "nowhere: no such file or directory" in done.stderr
-
-
-def test_a_second_ctrl_c_leaves_no_process(photos: Path):
-    words = ["run", "photos", "-j", "1", "--load", "1", "--delay", "100", "--mode", "random"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "imgpipe", *words, "-vv"], stderr=subprocess.PIPE, text=True, cwd=photos.parent
-    ) as process:
-        assert process.stderr is not None
-        next(line for line in process.stderr if "Waiting" in line)
-        process.send_signal(signal.SIGINT)
-        next(line for line in process.stderr if "stopping" in line)
-        process.send_signal(signal.SIGINT)
-        process.stderr.read()  # to its end: every process that holds it has gone
-        assert process.wait(timeout=30) == 130
-
-
-def test_run_from_a_program(photos: Path):
-    (photos / "bad.png").write_text("no picture")
-    report = imgpipe.run(
-        photos, output=photos.parent / "out", operations=["grayscale"], format="webp", slots=1
-    )
-    assert (report.done, report.failed) == (3, 1)
-    assert [failure.name for failure in report.failures] == [b"bad.png"]
-    assert sorted(os.listdir(photos.parent / "out")) == ["cell.webp", "clock.webp", "more"]
-    with pytest.raises(UsageError, match="unknown mode"):
-        imgpipe.run(photos, mode="fast")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_commands_job import DATA
+from tests.test_commands_run import DATA
 
 IMGPIPE = [sys.executable, "-m", "imgpipe"]
 

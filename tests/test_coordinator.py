@@ -556,3 +556,24 @@ def test_slots_of_the_machines_file_only_lower(tmp_path: Path) -> None:
         server.close()
 
     asyncio.run(whole())
+
+
+def test_stopping_now_cancels_and_cleans_up(tmp_path: Path, pictures: Path) -> None:
+    async def whole() -> None:
+        worker = ScriptedWorker("w", answer=lambda worker, job, items: [])
+        async with running(tmp_path, worker) as (_, client):
+            client.say(request(bytes(pictures)))
+            job = (await client.hear(Accepted)).job
+            await worker.until(lambda: worker.of(Execute))
+            (item, *_) = worker.of(Execute)[0].items
+            left = (
+                tmp_path / "output_dir" / Path(os.fsdecode(item[2])).parent / f".imgpipe-{job}-{item[1]}.tmp"
+            )
+            left.parent.mkdir(parents=True, exist_ok=True)
+            left.touch()
+        assert [path for path in (tmp_path / "output_dir").rglob("*") if path.is_file()] == []
+        ended = (await client.finished())[-1]
+        assert isinstance(ended, facts.Ended)
+        assert ended.state == "cancelled"
+
+    asyncio.run(whole())

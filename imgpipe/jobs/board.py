@@ -241,7 +241,7 @@ class Jobs:
 
     def cancel(self, job: LiveJob, drain: bool, why: str) -> None:
         """Hand out nothing more of it; with ``drain`` what is in hand may end."""
-        if job.followed.finished or job.record is None:
+        if job.record is None or job.record.ended:
             return
         if job.listing is not None:
             job.listing.stop()
@@ -251,19 +251,19 @@ class Jobs:
         self._scheduler.cancel(job.plan.job, drain, time.monotonic(), why)
         self._wake()
 
-    async def drain(self, why: str) -> None:
-        """Take no new jobs, hand out nothing more, and wait until what is in hand has ended."""
+    async def close(self, why: str, drain: bool) -> None:
+        """Take no new jobs, cancel those there are, and wait until all are cleaned up and told.
+
+        With ``drain``, what is in hand ends first, however long that takes; without, nothing is waited for
+        but the cleaning up.
+        """
         self.closed = why
         for job in list(self):
-            self.cancel(job, True, why)
-        while not all(job.followed.finished for job in self):
-            self._one_ended.clear()
-            await self._one_ended.wait()
-
-    def stop(self) -> None:
-        for job in self:
-            if job.listing is not None:
-                job.listing.stop()
+            self.cancel(job, drain, why)
+        async with asyncio.timeout(None if drain else limits.CLEAN_UP_S):
+            while not all(job.followed.finished for job in self if job.record is not None):
+                self._one_ended.clear()
+                await self._one_ended.wait()
 
     def ended(self, record: JobRecord) -> None:
         """The scheduler has ended a job."""
