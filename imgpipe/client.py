@@ -119,7 +119,7 @@ class Job:
         self.missed += max(0, message.first - self._next)
         new = message.facts[max(0, self._next - message.first) :]
         self._next = max(self._next, message.first + len(message.facts))
-        return [FACTS.record(fact) for fact in new]
+        return [FACTS.made(fact) for fact in new]
 
     async def _answered(self, message: Any) -> None:
         match message:

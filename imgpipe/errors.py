@@ -5,6 +5,7 @@
     ImgpipeError
     ├── UsageError      the user, now: words, a recipe, roots, machines.txt, a taken port   exit 2
     ├── UnfinishedError the user, later: no coordinator, refused, connection lost           exit 4
+    ├── FaultError      the administrator: this machine cannot do its part              exit 1
     ├── ProtocolError   the peer: that connection closes, and nothing else happens
     └── ImageError      the picture: it travels as a value and ends as a result
 
@@ -59,6 +60,10 @@ class UsageError(ImgpipeError):
 
 class UnfinishedError(ImgpipeError):
     """The work was asked for correctly and is not finished."""
+
+
+class FaultError(ImgpipeError):
+    """This machine cannot do its part: processes that do not start, a library that is broken."""
 
 
 class ProtocolError(ImgpipeError):

@@ -359,7 +359,7 @@ class Follow(Elided):
 
 
 def _is_fact(value: Any) -> bool:
-    FACTS.record(value)
+    FACTS.check(value)
     return True
 
 

@@ -182,22 +182,27 @@ class Registry:
 
     def record(self, array: Any) -> Any:
         """The record an array stands for, every field checked."""
+        self.check(array)
+        return self.made(array)
+
+    def made(self, array: tuple[Any, ...]) -> Any:
+        """The record an array stands for; it has been checked."""
+        layout = self._layouts[array[0]]
+        return layout.record(*array[1 : len(layout.names) + 1])
+
+    def check(self, array: Any) -> None:
+        """Raise ProtocolError for what is not a known record of the right shape."""
         if type(array) is not tuple or not array or type(array[0]) is not int:
             raise ProtocolError(f"expected an array [kind, …], got {elided(array)}")
         layout = self._layouts.get(array[0])
         if layout is None:
             raise ProtocolError(f"unknown {self.family} kind {array[0]}")
-        values = array[1 : len(layout.names) + 1]
+        name, values = layout.record.__name__, array[1 : len(layout.names) + 1]
         if len(values) < layout.required:
-            raise ProtocolError(
-                f"{layout.record.__name__}: expected {layout.required} fields, got {len(values)}"
-            )
-        for name, shape, value in zip(layout.names, layout.shapes, values, strict=False):
+            raise ProtocolError(f"{name}: expected {layout.required} fields, got {len(values)}")
+        for field, shape, value in zip(layout.names, layout.shapes, values, strict=False):
             if not shape.accepts(value):
-                raise ProtocolError(
-                    f"{layout.record.__name__}.{name}: expected {shape.expected}, got {elided(value)}"
-                )
-        return layout.record(*values)
+                raise ProtocolError(f"{name}.{field}: expected {shape.expected}, got {elided(value)}")
 
     def layout(self, record: type) -> tuple[tuple[str, Shape], ...]:
         """Field names and shapes of a record, for the documentation and its test."""

@@ -1,6 +1,6 @@
 """A second opinion on the scheduler: it sees what goes in and what comes out, and keeps books of its own.
 
-`Referee` models workers (ready queue, slots, images that wait) and what must have become of every image.
+`Referee` keeps `tests.books` of every worker and of what must have become of every image.
 Every call that tells the scheduler something goes through it; after each, `turn` drains the outbox and holds
 every message, fact and ended job against the books. It reads one thing of the scheduler's own: a worker's
 ``prefetch``, which is a matter of tuning and not of right or wrong.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -20,101 +19,17 @@ from imgpipe.facts import Ended, ImageDone, ImageFailed
 from imgpipe.protocol import (
     Cancel,
     DelayedExecute,
-    Done,
     Draining,
     Execute,
-    Failed,
     Forget,
     Job,
     JobReady,
     Offer,
-    Rejected,
-    Returned,
-    Unseen,
-    Waiting,
 )
 from imgpipe.scheduling import placement
 from imgpipe.scheduling.records import JobRecord, JobSpec
 from imgpipe.scheduling.scheduler import Scheduler
-
-
-@dataclass(eq=False)
-class Image:
-    """One image in the books: queued, held, done, failed or cancelled."""
-
-    job: Work
-    number: int
-    state: str = "queued"
-    attempt: int | None = None
-    seat: Seat | None = None
-    count: int = 0
-    tries: int = 0
-    losses: int = 0
-
-    @property
-    def name(self) -> bytes:
-        return b"%d" % self.number
-
-    @property
-    def token(self) -> tuple[int, int]:
-        assert self.attempt is not None
-        return self.number, self.attempt
-
-
-@dataclass(eq=False)
-class Work:
-    """One job in the books."""
-
-    spec: JobSpec
-    images: dict[int, Image] = field(default_factory=dict)
-    total: int = 0
-    listed: bool = False
-    stopping: bool = False
-    state: str = "done"
-    ended: bool = False
-    sums: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def id(self) -> str:
-        return self.spec.job
-
-    @property
-    def is_over(self) -> bool:
-        live = any(image.state in ("queued", "held") for image in self.images.values())
-        return (self.listed or self.stopping) and not live
-
-
-@dataclass(eq=False)
-class Seat:
-    """A modelled worker: never more than ``slots`` running, the rest ready or waiting."""
-
-    name: str
-    state: str = "gone"
-    slots: int = 1
-    operations: tuple[str, ...] = ()
-    credit: dict[int, Image] = field(default_factory=dict)  # sent and not answered
-    ready: list[Image] = field(default_factory=list)
-    running: list[Image] = field(default_factory=list)
-    waiting: list[Image] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    sees: set[str] = field(default_factory=set)
-
-    @property
-    def images(self) -> list[Image]:
-        return [*self.ready, *self.running, *self.waiting]
-
-    def start(self) -> None:
-        while self.ready and len(self.running) < self.slots:
-            self.running.append(self.ready.pop(0))
-
-    def drop(self, image: Image) -> None:
-        for place in (self.ready, self.running, self.waiting):
-            if image in place:
-                place.remove(image)
-        if image.attempt is not None:
-            self.credit.pop(image.attempt, None)
-        self.start()
+from tests.books import Image, Seat, Work, message_of
 
 
 class Referee:
@@ -126,6 +41,8 @@ class Referee:
         self.jobs: list[Work] = []
         self.seats = {name: Seat(name) for name in names}
         self.answers: list[tuple[str, Any]] = []  # what was answered: to be said again
+        self.sent: list[tuple[str, Any]] = []  # by the last turn
+        self.facts: list[tuple[str, Any]] = []  # all that were told
         self._attempts: set[int] = set()
         self._to_cancel: set[int] = set()
 
@@ -179,7 +96,7 @@ class Referee:
         """One message of this kind for these images, which one worker holds for one job."""
         seat, job = images[0].seat, images[0].job
         assert seat is not None
-        message = _message(kind, job.id, images)
+        message = message_of(kind, job.id, images)
         if kind == "unseen":
             seat.sees.discard(job.id)
         else:
@@ -222,7 +139,14 @@ class Referee:
 
     # --- jobs -----------------------------------------------------------------------------------
 
-    def submit(self, mode: str, priority: int, retries: int, needs: tuple[str, ...], empty: bool) -> Work:
+    def submit(
+        self,
+        mode: str = "balanced",
+        priority: int = 0,
+        retries: int = 1,
+        needs: tuple[str, ...] = (),
+        empty: bool = False,
+    ) -> Work:
         name = f"job{len(self.jobs)}"
         constants = Job(name, empty, "data", b"in", "data", b"out", (), 60.0, ())
         work = Work(JobSpec(constants, placement.find(mode), needs, (), retries, priority))
@@ -265,11 +189,13 @@ class Referee:
     def turn(self) -> bool:
         """Drain the outbox, and check everything. Whether anything was sent."""
         box = self.scheduler.outbox(self.now)
+        self.sent = box.messages
         for name, message in box.messages:
             self._sent(name, message)
         assert not self._to_cancel, f"never told to stop: {self._to_cancel}"
         for job, facts in box.facts:
             for fact in facts:
+                self.facts.append((job, fact))
                 self._told(self._work(job), fact)
         for record in box.ended:
             self._ended(record)
@@ -370,6 +296,33 @@ class Referee:
             able = seat.state == "live" and work.id in seat.sees
             assert not able or len(seat.credit) >= seat.slots + prefetch, "a worker stands idle"
 
+    # --- for scenarios --------------------------------------------------------------------------
+
+    def give(self, count: int, **options: Any) -> Work:
+        """A job of this many images, seen by every live worker, and handed out as far as it goes."""
+        work = self.submit(**options)
+        if count:
+            self.found(work, count)
+        self.exhausted(work, "")
+        self.turn()
+        self.look()
+        return work
+
+    def look(self) -> None:
+        """Everyone who was asked sees the folders."""
+        for seat in self.seats.values():
+            for job in list(seat.asked):
+                self.ready(seat.name, job, True)
+        self.turn()
+
+    def held(self, name: str) -> list[Image]:
+        """What a worker was sent and has not answered, in order."""
+        return list(self.seats[name].credit.values())
+
+    def told(self, work: Work, kind: type) -> list[Any]:
+        """The facts of one kind that were told of a job."""
+        return [fact for job, fact in self.facts if job == work.id and type(fact) is kind]
+
     def _work(self, job: str) -> Work:
         return self.jobs[int(job.removeprefix("job"))]
 
@@ -413,20 +366,3 @@ class Referee:
 
 def _sum(sums: Counter[str], what: str) -> int:
     return sum(count for key, count in sums.items() if key.split(" ")[0] == what)
-
-
-def _message(kind: str, job: str, images: list[Image]) -> Any:
-    tokens = tuple(image.token for image in images)
-    match kind:
-        case "done":
-            return Done(job, tuple((*token, 1, 2, 50_000, 4, 5) for token in tokens))
-        case "failed" | "crashed":
-            words = Kind.CRASHED if kind == "crashed" else Kind.UNREADABLE
-            return Failed(job, tuple((*token, str(words), "words", kind == "crashed") for token in tokens))
-        case "rejected":
-            return Rejected(job, tokens)
-        case "waiting":
-            return Waiting(job, tokens)
-        case "returned":
-            return Returned(job, tokens)
-    return Unseen(job, tokens, "the folder is gone")

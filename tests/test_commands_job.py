@@ -1,4 +1,4 @@
-"""A job's options and output, by ``submit`` and a coordinator of the test: the request, the words, the exit code."""
+"""A job's options and output: ``submit`` and a coordinator of the test. Request, words, exit code."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ from imgpipe.scheduling.handout import HandOut
 from imgpipe.scheduling.placement import MODES
 from imgpipe.scheduling.records import JobRecord, WorkerRecord
 from imgpipe.scheduling.scheduler import Scheduler
-from tests.referee import Image, Referee, Seat, Work
+from tests.books import Image, Seat, Work
+from tests.referee import Referee
 
 PICK = st.integers(0, 1000)
 WORKER = st.sampled_from("abc")
@@ -194,7 +195,7 @@ def _picked(among: list[Any], pick: int) -> Any:
 
 
 def _run(examples: int, phases: tuple[Phase, ...]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it unannotated
+    run_state_machine_as_test(
         SchedulerMachine,
         settings=settings(
             max_examples=examples,

@@ -1,7 +1,7 @@
 """The simulated world: held against the closed forms, the edge cases, and itself.
 
-The oracle's tests are exact and their seeds fixed: a job with all images in flight and no processing time takes
-the delay or nothing, so the count of trials in which nothing was delayed is binomial.
+The oracle's tests are exact and their seeds fixed: a job with all images in flight and no processing time
+takes the delay or nothing, so the count of trials in which nothing was delayed is binomial.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from imgpipe import limits
 from imgpipe.errors import UsageError
 from imgpipe.scheduling import oracle
 from imgpipe.scheduling.placement import MODES
-from imgpipe.scheduling.simulation import Result, SimulationSpec, Trial, simulate
+from imgpipe.scheduling.scheduler import Scheduler
+from imgpipe.scheduling.simulation import Result, SimulationSpec, simulate
 from tests.test_oracle import TABLE
 
 TRIALS = 4000
@@ -131,7 +132,8 @@ def test_a_delay_holds_neither_slot_nor_credit() -> None:
 
 def test_more_slots_than_one_are_used() -> None:
     one, four = (
-        simulate(SimulationSpec((0.0,), 400, slots=slots, service_s=0.1)).trials[0].makespan_s for slots in (1, 4)
+        simulate(SimulationSpec((0.0,), 400, slots=slots, service_s=0.1)).trials[0].makespan_s
+        for slots in (1, 4)
     )
     assert one / four == pytest.approx(4.0, rel=0.05)
 
@@ -161,7 +163,7 @@ PROGRAM = """
 import json
 from imgpipe.scheduling.simulation import SimulationSpec, simulate
 for mode in ("random", "redraw", "balanced"):
-    spec = SimulationSpec((1.0, 0.9, 0.9), 200, mode, service_s=0.01, mtbf_s=4.0, mttr_s=1.0, trials=2, seed=9)
+    spec = SimulationSpec((1.0, 0.9, 0.9), 200, mode, service_s=0.01, mtbf_s=4.0, mttr_s=1.0, trials=2)
     print(json.dumps(simulate(spec).summary()))
 """
 
@@ -170,7 +172,10 @@ def test_the_same_seed_prints_the_same_bytes() -> None:
     """In other processes too, where sets of names have another order."""
     first, second = (
         subprocess.run(
-            [sys.executable, "-c", PROGRAM], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
         ).stdout
         for seed in ("1", "2")
     )
@@ -204,21 +209,26 @@ def test_an_unknown_mode() -> None:
         simulate(SimulationSpec((0.1,), 1, "balancd"))
 
 
-def test_memory_follows_the_window_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No task is known to the scheduler beyond the window and what is in hand."""
+@pytest.mark.parametrize(("mode", "loads"), [("balanced", (0.0, 0.0)), ("redraw", (1.0,))])
+def test_memory_follows_the_window_and_not_the_job(
+    mode: str, loads: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that are paused because everyone refused them stand in the window too."""
+    monkeypatch.setattr(limits, "WINDOW", 512)
+    monkeypatch.setattr(limits, "WAITING_MAX", 16)
+    monkeypatch.setattr(limits, "PREFETCH_MAX", 16)
     most = 0
-    count = Trial.count
 
-    def counting(self: Trial, facts: list[object]) -> None:
+    def found(
+        self: Scheduler, job: str, batch: list[tuple[bytes, int]], now: float, ignored: int = 0
+    ) -> None:
         nonlocal most
-        most = max(most, sum(isinstance(o, Task) for o in gc.get_objects()) if self.done % 4000 < 50 else 0)
-        count(self, facts)  # type: ignore[arg-type]
+        find(self, job, batch, now, ignored)
+        most = max(most, self.jobs[job].live)
 
-    import gc
-
-    from imgpipe.scheduling.records import Task
-
-    monkeypatch.setattr(Trial, "count", counting)
-    (trial,) = simulate(SimulationSpec((0.0,) * 4, 12_000, service_s=0.0)).trials
-    assert trial.done == 12_000
-    assert most <= limits.WINDOW + 8 * limits.LISTING_BATCH
+    find = Scheduler.found
+    monkeypatch.setattr(Scheduler, "found", found)
+    (trial,) = simulate(SimulationSpec(loads, 3000, mode, delay_s=0.0)).trials
+    assert trial.done == 3000
+    in_hand = len(loads) * (2 + 16 + 16)
+    assert 512 <= most <= 512 + in_hand

@@ -18,8 +18,11 @@ from imgpipe.records.report import Report
 
 async def attend(client: Client, asked: Asked, interrupts: Interrupts) -> int:
     """Hand in the job, tell of it to its end; the exit code it deserves."""
+    interrupts.first = _wait_for_the_job
     job = await client.submit(asked.request)
     interrupts.first = lambda: _stop(job)
+    if interrupts.code is not None:
+        _stop(job)
     report, output = Report(), output_of(asked)
     try:
         with ticking(progress_of(asked), report):
@@ -32,6 +35,10 @@ async def attend(client: Client, asked: Asked, interrupts: Interrupts) -> int:
         say(f"{job.missed} facts of the job were lost on the way; the sums are right all the same")
     output.close(report, interrupts.code)
     return report.exit_code(interrupts.code)
+
+
+def _wait_for_the_job() -> None:
+    """A signal between the request and its answer: leaving now could leave a job behind."""
 
 
 def _stop(job: Job) -> None:

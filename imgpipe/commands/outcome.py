@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import click
 
-from imgpipe.errors import ExitCode, UnfinishedError, UsageError
+from imgpipe.errors import ExitCode, FaultError, UnfinishedError, UsageError
 
 
 def outcome(command: Callable[[], int | None]) -> int:
@@ -59,6 +59,9 @@ def _failed(error: Exception) -> int:
         case UnfinishedError():
             say(str(error))
             return ExitCode.UNFINISHED
+        case FaultError():
+            say(str(error))
+            return ExitCode.FAULT
     name = type(error).__name__
     say(f"a fault of imgpipe's own: {name}: {error}. Please report it, with what -v shows.")
     return ExitCode.FAULT

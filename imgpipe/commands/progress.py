@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe import limits
 from imgpipe.commands.job_options import Asked
@@ -78,7 +78,7 @@ class LiveProgress(Progress):
         self._live.start()
 
     def show(self, report: Report, elapsed_s: float) -> None:
-        self._live.update(_drawn(report, elapsed_s), refresh=True)
+        self._live.update(drawn(report, elapsed_s), refresh=True)
 
     def close(self) -> None:
         self._live.stop()
@@ -131,7 +131,8 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _drawn(report: Report, elapsed_s: float) -> Any:
+def drawn(report: Report, elapsed_s: float) -> Any:
+    """The live display, for rich."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.text import Text
@@ -153,7 +154,8 @@ def _workers(report: Report) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in ("worker", "state", "done", "rejected", "retried", "failed"):
-        table.add_column(header, justify="left" if header in ("worker", "state") else "right")
+        justify: Literal["left", "right"] = "left" if header in ("worker", "state") else "right"
+        table.add_column(header, justify=justify, no_wrap=True, overflow="ellipsis")
     for row in list(report.workers.values())[:_ROWS_MAX]:
         table.add_row(*(Text(str(cell)) for cell in _cells(row)))
     return table

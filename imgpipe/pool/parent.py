@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from imgpipe.errors import Kind
+from imgpipe.errors import FaultError, Kind
 from imgpipe.pool.crew import Crew
 from imgpipe.pool.feeder import Feeder
 from imgpipe.pool.handle import Handle
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 DEATHS_MAX = 3  # once or twice is chance: somebody killed a process between two images
 
 
-class PoolError(RuntimeError):
+class PoolError(FaultError):
     """No process of the pool lives long enough to be of use."""
 
 

@@ -237,8 +237,10 @@ class JobRecord:
 
     @property
     def window(self) -> int:
-        """Room for this many more names."""
-        return 0 if self.listed or self.stopping else limits.WINDOW - len(self.queue)
+        """Room for this many more names: those that wait for their moment in ``paused`` take room too."""
+        if self.listed or self.stopping:
+            return 0
+        return max(0, limits.WINDOW - len(self.queue) - len(self.paused))
 
     @property
     def wants_names(self) -> bool:

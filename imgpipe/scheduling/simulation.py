@@ -187,7 +187,6 @@ class _Worker:
         self.name = name
         self.slots = slots
         self.life = 0
-        self.alive = True
         self._verdict = Admission(load, world.spec.delay_s, rng).verdict
         self._random = rng.random
         self._forget()
@@ -201,7 +200,6 @@ class _Worker:
         self.seen: list[str] = []
 
     def die(self) -> None:
-        self.alive = False
         self.life += 1
         self._forget()
 
@@ -346,7 +344,7 @@ class _World:
             self._hear()
             box = self._scheduler.outbox(self.now)
             for name, message in box.messages:
-                self._tell(self._workers[name], message)
+                self._send(self._workers[name], _Worker.receive, message)
             for _, facts in box.facts:
                 self.trial.count(facts)
             if box.ended:
@@ -362,26 +360,21 @@ class _World:
         talking, self.talking = self.talking, {}
         for worker in talking.values():
             for message in worker.answers():
-                if self.spec.latency_s:
-                    self.after(self.spec.latency_s, self._arrive, (worker, message), worker.life)
-                else:
-                    self._scheduler.received(worker.name, message, self.now)
+                self._send(worker, self._hear_one, message)
 
-    def _arrive(self, sent: tuple[_Worker, Any], life: int) -> None:
-        worker, message = sent
-        if life == worker.life:
-            self._scheduler.received(worker.name, message, self.now)
+    def _hear_one(self, worker: _Worker, message: Any) -> None:
+        self._scheduler.received(worker.name, message, self.now)
 
-    def _tell(self, worker: _Worker, message: Any) -> None:
+    def _send(self, worker: _Worker, take: Callable[[_Worker, Any], None], message: Any) -> None:
         if self.spec.latency_s:
-            self.after(self.spec.latency_s, self._reach, (worker, message), worker.life)
+            self.after(self.spec.latency_s, self._arrive, (worker, take, message), worker.life)
         else:
-            worker.receive(message)
+            take(worker, message)
 
-    def _reach(self, sent: tuple[_Worker, Any], life: int) -> None:
-        worker, message = sent
+    def _arrive(self, sent: tuple[_Worker, Callable[[_Worker, Any], None], Any], life: int) -> None:
+        worker, take, message = sent
         if life == worker.life:
-            worker.receive(message)
+            take(worker, message)
 
     def _list_more(self) -> None:
         count = min(self._unlisted, limits.LISTING_BATCH)
@@ -394,7 +387,6 @@ class _World:
     # --- deaths ---------------------------------------------------------------------------------
 
     def _join(self, worker: _Worker, life: int = 0) -> None:
-        worker.alive = True
         self._scheduler.joined(worker.name, Offer(worker.slots, (), (), ()), self.now)
         if self.spec.mtbf_s:
             self.after(self._rng.expovariate(1.0 / self.spec.mtbf_s), self._die, worker, life)

@@ -1,0 +1,111 @@
+"""What the referee writes down: every image, every job, and every worker, modelled.
+
+A modelled worker has a ready queue and slots; it starts what is ready as soon as a slot is free.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgpipe.errors import Kind
+from imgpipe.protocol import Done, Failed, Rejected, Returned, Unseen, Waiting
+from imgpipe.scheduling.records import JobSpec
+
+
+@dataclass(eq=False)
+class Image:
+    """One image in the books: queued, held, done, failed or cancelled."""
+
+    job: Work
+    number: int
+    state: str = "queued"
+    attempt: int | None = None
+    seat: Seat | None = None
+    count: int = 0
+    tries: int = 0
+    losses: int = 0
+
+    @property
+    def name(self) -> bytes:
+        return b"%d" % self.number
+
+    @property
+    def token(self) -> tuple[int, int]:
+        assert self.attempt is not None
+        return self.number, self.attempt
+
+
+@dataclass(eq=False)
+class Work:
+    """One job in the books."""
+
+    spec: JobSpec
+    images: dict[int, Image] = field(default_factory=dict)
+    total: int = 0
+    listed: bool = False
+    stopping: bool = False
+    state: str = "done"
+    ended: bool = False
+    sums: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def id(self) -> str:
+        return self.spec.job
+
+    @property
+    def is_over(self) -> bool:
+        live = any(image.state in ("queued", "held") for image in self.images.values())
+        return (self.listed or self.stopping) and not live
+
+
+@dataclass(eq=False)
+class Seat:
+    """A modelled worker: never more than ``slots`` running, the rest ready or waiting."""
+
+    name: str
+    state: str = "gone"
+    slots: int = 1
+    operations: tuple[str, ...] = ()
+    credit: dict[int, Image] = field(default_factory=dict)  # sent and not answered
+    ready: list[Image] = field(default_factory=list)
+    running: list[Image] = field(default_factory=list)
+    waiting: list[Image] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    sees: set[str] = field(default_factory=set)
+
+    @property
+    def images(self) -> list[Image]:
+        return [*self.ready, *self.running, *self.waiting]
+
+    def start(self) -> None:
+        while self.ready and len(self.running) < self.slots:
+            self.running.append(self.ready.pop(0))
+
+    def drop(self, image: Image) -> None:
+        for place in (self.ready, self.running, self.waiting):
+            if image in place:
+                place.remove(image)
+        if image.attempt is not None:
+            self.credit.pop(image.attempt, None)
+        self.start()
+
+
+def message_of(kind: str, job: str, images: list[Image]) -> Any:
+    """What a worker says of images it holds."""
+    tokens = tuple(image.token for image in images)
+    match kind:
+        case "done":
+            return Done(job, tuple((*token, 1, 2, 50_000, 4, 5) for token in tokens))
+        case "failed" | "crashed":
+            words = Kind.CRASHED if kind == "crashed" else Kind.UNREADABLE
+            return Failed(job, tuple((*token, str(words), "words", kind == "crashed") for token in tokens))
+        case "rejected":
+            return Rejected(job, tokens)
+        case "waiting":
+            return Waiting(job, tokens)
+        case "returned":
+            return Returned(job, tokens)
+    return Unseen(job, tokens, "the folder is gone")
