@@ -2,12 +2,13 @@
 
     python benchmarks/throughput.py [--tasks N] [--small N] [--large N] [--rounds N]
 
-*Empty tasks*: a coordinator and a worker as processes of their own, TCP between them, two pool processes, and this
-client; beside it two processes of `ProcessPoolExecutor.submit`, and asyncio streams with an executor of two behind
-them, a frame for each task and a bounded number under way.
+*Empty tasks*: a coordinator and a worker as processes of their own, TCP between them, two pool processes,
+and this client; beside it two processes of `ProcessPoolExecutor.submit`, and asyncio streams with an
+executor of two behind them, a line for each task and a bounded number under way.
 
-*Images*: `edges` on JPEGs, beside two bare processes that each loop over half of the files: read, `imdecode`, the
-very same operation, `imencode`, a plain write into a fresh folder. Both sides are warm: started, OpenCV imported.
+*Images*: `edges` on JPEGs, beside two bare processes that each loop over half of the files: read, `imdecode`,
+the very same operation, `imencode`, a plain write into a fresh folder. Both sides are warm: started, OpenCV
+imported.
 
 Timings on a shared machine are noisy: rounds alternate, and ratios and medians are printed.
 """
@@ -164,9 +165,7 @@ async def through_streams(executor: ProcessPoolExecutor, count: int) -> None:
 # --- images -------------------------------------------------------------------------------------
 
 
-def images(
-    address: str, folder: Path, title: str, count: int, size: tuple[int, int], rounds: int
-) -> None:
+def images(address: str, folder: Path, title: str, count: int, size: tuple[int, int], rounds: int) -> None:
     source = folder / f"jpegs-{size[0]}"
     make_jpegs(source, count, size)
     ours, bare = [], []
@@ -238,10 +237,11 @@ def bare_loop(pipe: Connection) -> None:
             with open(source, "rb") as file:
                 data = file.read()
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            assert picture is not None
             result = edges(picture)
             encoded = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
             with open(target, "wb") as file:
-                file.write(encoded)
+                file.write(encoded.data)
         pipe.send("done")
 
 

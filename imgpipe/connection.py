@@ -23,8 +23,9 @@ from typing import Any, cast
 
 from imgpipe import limits
 from imgpipe.errors import ProtocolError, UsageError
+from imgpipe.frames import Frames, framed
 from imgpipe.handshake import Admit, Handshake, Identity, RefusedError
-from imgpipe.protocol import LENGTH, Beat, Frames, Refused, decode, encode
+from imgpipe.protocol import Beat, Refused, decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Channel(asyncio.Protocol):
 
     def send_body(self, body: bytes) -> None:
         """Send on a frame's body as it came."""
-        self.send_frame(LENGTH.pack(len(body)) + body)
+        self.send_frame(framed(body))
 
     def send_frame(self, frame: bytes) -> None:
         if not self._out:

@@ -239,6 +239,7 @@ class Coordinator(Owner):
         except UnfinishedError as error:
             _decline(stream, ExitCode.UNFINISHED, error)
         except ProtocolError as error:
+            log.warning("closing the connection with %s: %s", stream.address, error)
             stream.close(f"protocol error: {error}")
         else:
             self._attend(stream, job, 0)

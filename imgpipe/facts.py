@@ -202,4 +202,3 @@ Fact = (
     | Started
     | Ended
 )
-

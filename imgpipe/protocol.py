@@ -1,10 +1,8 @@
 """What the machines say to each other: frames, messages, and nothing of sockets.
 
-A frame is a 4-byte big-endian length and that many bytes of msgpack: one array ``[kind, field, …]``. `Frames`
-cuts a stream of bytes into frames, wherever the bytes were cut on their way; `decode` turns a frame into a
-checked message; `encode` does the reverse. The one exception that leaves this module is `ProtocolError`,
-whatever arrived, and a frame that is too long is refused when its length has been read, before anything is
-allocated for it.
+A frame is a 4-byte big-endian length and that many bytes of msgpack: one array ``[kind, field, …]``.
+`frames.Frames` cuts a stream of bytes into frames; `decode` turns a frame's body into a checked message, and
+`encode` does the reverse. The one exception that leaves `decode` is `ProtocolError`, whatever arrived.
 
 ============  =========================================  ======================================
 speakers      hello, then                                answers
@@ -21,7 +19,6 @@ nothing. Names of files travel as bytes, relative to a named root.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -31,6 +28,7 @@ import msgpack
 from imgpipe import limits
 from imgpipe.errors import Kind, ProtocolError
 from imgpipe.facts import FACTS
+from imgpipe.frames import framed
 from imgpipe.schema import (
     COUNT,
     FLAG,
@@ -59,7 +57,6 @@ from imgpipe.schema import (
 
 MAGIC = b"imgpipe"
 VERSION = 1
-LENGTH = struct.Struct(">I")
 MESSAGES = Registry("message")
 
 #: One image for a worker: ``(task, attempt, name, size in bytes)``.
@@ -416,14 +413,28 @@ class Status(Elided):
     jobs: Annotated[
         tuple[tuple[str, str, str, bytes, bytes, int, int, int, int, str], ...],
         rows(
-            WORD, WORD, WORD, octets(limits.NAME_MAX), octets(limits.NAME_MAX), COUNT, COUNT, COUNT, COUNT,
-            TEXT
+            WORD,
+            WORD,
+            WORD,
+            octets(limits.NAME_MAX),
+            octets(limits.NAME_MAX),
+            COUNT,
+            COUNT,
+            COUNT,
+            COUNT,
+            TEXT,
         ),
     ]
     more: Flag = False
 
 
 # --- bytes ↔ messages ---------------------------------------------------------------------------
+
+
+def packed(message: Any) -> bytes:
+    """The body of a message's frame."""
+    body: bytes = msgpack.packb(MESSAGES.array(message))
+    return body
 
 
 def encode(message: Any) -> bytes:
@@ -434,10 +445,10 @@ def encode(message: Any) -> bytes:
     ValueError
         The frame would be longer than any peer accepts: batches go through `encode_batch`.
     """
-    body: bytes = msgpack.packb(MESSAGES.array(message))
+    body = packed(message)
     if len(body) > limits.FRAME_MAX:
         raise ValueError(f"a frame of {len(body)} bytes is over {limits.FRAME_MAX}: {message}")
-    return LENGTH.pack(len(body)) + body
+    return framed(body)
 
 
 def encode_batch(make: Callable[[int, tuple[Any, ...]], Any], batch: Sequence[Any]) -> Iterator[bytes]:
@@ -469,57 +480,3 @@ def decode(body: bytes) -> Any:
     except Exception as error:  # msgpack raises half a dozen types for bad bytes, UnicodeDecodeError too
         raise ProtocolError(f"not msgpack: {error!r:.200}") from None
     return MESSAGES.record(array)
-
-
-class Frames:
-    """Cuts a stream of bytes into frames' bodies.
-
-    ``feed`` is a generator on purpose: ``frame_max`` is read anew for every frame, so a limit lifted by the
-    message in one frame (`Welcome`) already holds for the next one in the same bytes. It must be run to its
-    end, or to its error, before more is fed.
-    """
-
-    def __init__(self, frame_max: int = limits.FRAME_MAX) -> None:
-        self.frame_max = frame_max
-        self._rest = bytearray()
-        self._needed = 0  # bytes before the rest can hold a frame: no look at it, and no copy, before
-
-    @property
-    def waiting(self) -> int:
-        """Bytes of a frame that is not whole yet."""
-        return len(self._rest)
-
-    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
-                return
-            data = bytes(self._rest)
-            self._rest.clear()
-        start, end = 0, len(data)
-        self._needed = LENGTH.size
-        while end - start >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(data, start)
-            if length > self.frame_max:
-                allowed = f"at most {self.frame_max} are allowed here{_guess(data, start)}"
-                raise ProtocolError(f"a frame of {length} bytes, {allowed}")
-            body = start + LENGTH.size
-            if end - body < length:
-                self._needed = LENGTH.size + length
-                break
-            start = body + length
-            yield bytes(data[body:start])
-        self._rest += data[start:end]
-
-
-def _guess(data: bytes | bytearray | memoryview, start: int) -> str:
-    head = bytes(data[start : start + 8])
-    if head[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"HTTP"):
-        return " (this looks like HTTP)"
-    return " (this looks like TLS)" if head[:2] == b"\x16\x03" else ""
-
-
-def shown(name: bytes) -> str:
-    """A file name as text for people: what is not UTF-8 or not printable is escaped (``\\xNN``)."""
-    decoded = name.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)

@@ -145,6 +145,12 @@ def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda record: tuple(getattr(record, name) for name in names)
 
 
+def shown(name: bytes) -> str:
+    """A file name as text for people: what is not UTF-8 or not printable is escaped (``\\xNN``)."""
+    decoded = name.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
+
+
 def elided(value: Any, size: int = 60) -> str:
     shown = repr(value)
     return shown if len(shown) <= size else f"{shown[: size - 1]}…"

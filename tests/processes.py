@@ -1,8 +1,9 @@
 """Real processes for end-to-end tests: a fleet of commands, a job followed fact by fact, and a referee.
 
-The referee is `check`: whatever happened to the fleet, every image has exactly one result fact, and every output
-is what plain OpenCV calls (`edges`, from the description of the operation) make of the input. `Wiretap` is a witness
-of what the coordinator hands out: it reads the wire between it and its workers with the msgpack library alone.
+The referee is `check`: whatever happened to the fleet, every image has exactly one result fact, and every
+output is what plain OpenCV calls (`edges`, from the description of the operation) make of the input. `Wiretap`
+is a witness of what the coordinator hands out: it reads the wire between it and its workers with the msgpack
+library alone.
 """
 
 from __future__ import annotations
@@ -174,7 +175,16 @@ class Fleet:
         self.workers = workers
         self.gates = gates
         self.ports = [worker.port for worker in workers]
-        self.coordinator: Process
+        self.coordinators: list[Process] = []
+
+    def kill(self) -> None:
+        """Every process, and those of its coordinators before."""
+        for process in (*self.workers, *self.coordinators):
+            process.kill()
+
+    @property
+    def coordinator(self) -> Process:
+        return self.coordinators[-1]
 
     @property
     def address(self) -> str:
@@ -189,7 +199,7 @@ class Fleet:
         lines = (f"node{n} 127.0.0.1:{port}" for n, port in enumerate(self.ports, 1))
         (home / "machines.txt").write_text("\n".join(lines))
         words = ("coordinator", "-v", "--root", f".={self.root}", *(options or ("--port", "0")))
-        self.coordinator = Process(*words, cwd=home, limits=limits)
+        self.coordinators.append(Process(*words, cwd=home, limits=limits))
         return self.coordinator.accepting()
 
 
@@ -228,11 +238,10 @@ def fleet(
             started.append(start_worker(home, root, gate, *words, limits=limits))
             stack.callback(started[-1].kill)
         nodes = Fleet(root, [worker.accepting() for worker in started], gates)
-        stack.callback(lambda: [worker.kill() for worker in nodes.workers])
+        stack.callback(lambda: nodes.kill())
         if through is not None:
             nodes.ports = through(nodes.ports)
         nodes.start_coordinator(limits=limits)
-        stack.callback(lambda: nodes.coordinator.kill())
         pools = set().union(*(children(worker.pid) for worker in nodes.workers))
         yield nodes
     wait_for(lambda: not alive(pools))
@@ -273,13 +282,11 @@ class Followed:
     async def changed(self, worker: str, state: str) -> WorkerChanged:
         """Wait until this worker is in this state for the job."""
 
-        def last(told: list[Fact]) -> WorkerChanged | None:
-            return ([f for f in of(told, WorkerChanged) if f.worker == worker] or [None])[-1]
+        def states(told: list[Fact]) -> list[WorkerChanged]:
+            return [fact for fact in of(told, WorkerChanged) if fact.worker == worker]
 
-        await self.until(lambda told: (fact := last(told)) and fact.state == state)
-        fact = last(self.told)
-        assert fact is not None
-        return fact
+        await self.until(lambda told: (found := states(told)) and found[-1].state == state)
+        return states(self.told)[-1]
 
     async def end(self) -> list[Fact]:
         """All facts, once it has finished."""
@@ -318,7 +325,7 @@ def edges(picture: Any) -> Any:
     """What the default operation does, in plain OpenCV calls."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     found = cv2.Canny(cv2.blur(grey, (3, 3)), 10, 30, apertureSize=5)
-    result = np.uint8(picture / 2.0)  # type: ignore[call-overload]
+    result: Any = np.uint8(picture / 2.0)
     result[found > 0] = (0, 255, 0)
     return result
 
@@ -340,7 +347,7 @@ class Site:
         assert ok
         path = self.source / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(data.tobytes())
 
     def request(self, operations: Sequence[str], **options: Any) -> Any:
         return api.request(self.source, self.output, recipe=Recipe.from_options(operations), **options)
@@ -377,8 +384,7 @@ def check(
     assert done == names - set(failed)
     assert site.outputs() == done
     for name in done:
-        was, became = (cv2.imdecode(_bytes(folder, name), 1) for folder in (site.source, site.output))
-        assert np.array_equal(became, reference(was)), name
+        assert np.array_equal(_pixels(site.output, name), reference(_pixels(site.source, name))), name
     return ended
 
 
@@ -388,7 +394,7 @@ def summed(told: list[Fact]) -> Ended:
     assert isinstance(ended, Ended)
     assert len(of(told, Ended)) == 1
     done, failed, tallies = of(told, ImageDone), of(told, ImageFailed), of(told, Tally)
-    results = Counter(fact.name for fact in (*done, *failed))
+    results = Counter([fact.name for fact in done] + [fact.name for fact in failed])
     assert set(results.values()) <= {1}
     assert (ended.done, ended.failed) == (len(done), len(failed))
     assert ended.total == ended.done + ended.failed + ended.skipped + ended.remaining
@@ -399,8 +405,9 @@ def summed(told: list[Fact]) -> Ended:
     return ended
 
 
-def _bytes(folder: Path, name: bytes) -> Any:
-    return np.frombuffer((folder / os.fsdecode(name)).read_bytes(), np.uint8)
+def _pixels(folder: Path, name: bytes) -> Any:
+    data = (folder / os.fsdecode(name)).read_bytes()
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 # --- a witness on the wire ----------------------------------------------------------------------
@@ -416,17 +423,18 @@ class Wiretap:
     Attributes
     ----------
     assigned : list
-        ``(attempt, job)`` of every image handed out; attempts are numbered in the order of the decisions.
+        ``(attempt, job, worker)`` of every image handed out; attempts are numbered in the order of the
+        decisions, workers from 1.
     """
 
     def __init__(self) -> None:
-        self.assigned: list[tuple[int, str]] = []
+        self.assigned: list[tuple[int, str, int]] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
     def through(self, ports: list[int]) -> list[int]:
         """The ports to call instead of these."""
-        return [self._listen(port) for port in ports]
+        return [self._listen(number, port) for number, port in enumerate(ports, 1)]
 
     def __enter__(self) -> Self:
         return self
@@ -440,39 +448,39 @@ class Wiretap:
         for sock in self._sockets:
             sock.close()
 
-    def _listen(self, port: int) -> int:
+    def _listen(self, worker: int, port: int) -> int:
         listening = socket.create_server(("127.0.0.1", 0))
         self._sockets.append(listening)
-        self._spawn(self._accept, listening, port)
+        self._spawn(self._accept, listening, worker, port)
         return int(listening.getsockname()[1])
 
     def _spawn(self, target: Callable[..., None], *arguments: Any) -> None:
         self._threads.append(threading.Thread(target=target, args=arguments))
         self._threads[-1].start()
 
-    def _accept(self, listening: socket.socket, port: int) -> None:
+    def _accept(self, listening: socket.socket, worker: int, port: int) -> None:
         with suppress(OSError):  # it was shut down
             while True:
                 near, _ = listening.accept()
                 far = socket.create_connection(("127.0.0.1", port))
                 self._sockets += [near, far]
-                self._spawn(_pump, near, far, self._reader())
+                self._spawn(_pump, near, far, self._reader(worker))
                 self._spawn(_pump, far, near, lambda data: None)
 
-    def _reader(self) -> Callable[[bytes], None]:
+    def _reader(self, worker: int) -> Callable[[bytes], None]:
         held = bytearray()
 
         def read(data: bytes) -> None:
             held.extend(data)
             while len(held) >= 4 and len(held) >= 4 + (length := int.from_bytes(held[:4], "big")):
-                self._heard(msgpack.unpackb(held[4 : 4 + length]))
+                self._heard(msgpack.unpackb(held[4 : 4 + length]), worker)
                 del held[: 4 + length]
 
         return read
 
-    def _heard(self, message: list[Any]) -> None:
+    def _heard(self, message: list[Any], worker: int) -> None:
         if message[0] in _ASSIGNMENTS:
-            self.assigned += [(item[1], message[1]) for item in message[2]]
+            self.assigned += [(item[1], message[1], worker) for item in message[2]]
 
 
 def _pump(here: socket.socket, there: socket.socket, told: Callable[[bytes], None]) -> None:

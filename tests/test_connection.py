@@ -182,15 +182,21 @@ def test_dialling_goes_on_until_somebody_listens(monkeypatch: pytest.MonkeyPatch
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         told: list[str] = []
+        thrice = asyncio.Event()
         recorder = Recorder()
+
+        def tell(why: str) -> None:
+            told.append(why)
+            if len(told) == 3:
+                thrice.set()
+
         dialling = asyncio.create_task(
             connection.keep_dialling(
-                Door(COORDINATOR, recorder), "127.0.0.1", port, "w", told.append, random.Random(1)
+                Door(COORDINATOR, recorder), "127.0.0.1", port, "w", tell, random.Random(1)
             )
         )
         recorder_of_worker = Recorder()
-        while len(told) < 3:
-            await asyncio.sleep(0)
+        await thrice.wait()
         server = await Door(WORKER, recorder_of_worker, lambda hello: "").listen("127.0.0.1", port)
         await recorder.until(lambda: bool(recorder.streams))
         assert set(told) == {"connection refused (nothing listens there)"}

@@ -73,6 +73,8 @@ def of(told: list[facts.Fact], kind: type) -> list[Any]:
 
 
 def test_a_folder_goes_out_and_comes_back(tmp_path: Path, pictures: Path) -> None:
+    names = {os.fsencode(path.relative_to(pictures)) for path in pictures.rglob("*.png")}
+
     async def main(coordinator: Coordinator, client: ScriptedClient) -> None:
         client.say(request(bytes(pictures)))
         accepted = await client.hear(Accepted)
@@ -80,9 +82,7 @@ def test_a_folder_goes_out_and_comes_back(tmp_path: Path, pictures: Path) -> Non
         assert accepted.output == bytes(tmp_path / "output_dir")
         told = await client.finished()
         done = of(told, facts.ImageDone)
-        assert {fact.name for fact in done} == {
-            os.fsencode(path.relative_to(pictures)) for path in pictures.rglob("*.png")
-        }
+        assert {fact.name for fact in done} == names
         assert all((fact.attempts, fact.tries, fact.times) == (1, 1, (1, 1, 1, 1, 1)) for fact in done)
         assert type(told[0]) is facts.Opened
         ended = told[-1]

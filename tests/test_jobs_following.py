@@ -6,8 +6,9 @@ import pytest
 
 from imgpipe import limits
 from imgpipe.facts import FACTS, Found
+from imgpipe.frames import Frames
 from imgpipe.jobs.following import Followed
-from imgpipe.protocol import Facts, Finished, Frames, decode
+from imgpipe.protocol import Finished, decode
 
 
 class SlowStream:

@@ -1,17 +1,20 @@
-"""The main job, whole and real: folders through fleets of processes, each output against plain OpenCV calls."""
+"""The main job, whole and real: folders through fleets of processes, each output as plain OpenCV makes it."""
 
 import asyncio
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from imgpipe.client import Client
 from imgpipe.facts import ImageDone, Listed
 from tests.pools import Gate
 from tests.processes import Site, Wiretap, check, connected, edges, fleet, of, summed
+from tests.wires import request
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "data" / "input"
 
@@ -39,7 +42,7 @@ def test_the_photographs_as_plain_opencv_makes_them(tmp_path: Path) -> None:
     stems = {path.stem for path in PHOTOGRAPHS.iterdir()}
     assert site.outputs() == {os.fsencode(f"{stem}.png") for stem in stems}
     for path in PHOTOGRAPHS.iterdir():
-        became = cv2.imread(str(site.output / f"{path.stem}.png"), cv2.IMREAD_COLOR)
+        became: Any = cv2.imread(str(site.output / f"{path.stem}.png"), cv2.IMREAD_COLOR)
         assert np.array_equal(became, edges(cv2.imread(str(path), cv2.IMREAD_COLOR))), path.name
 
 
@@ -76,10 +79,31 @@ def test_a_small_job_gets_its_share_beside_a_large_one(tmp_path: Path) -> None:
             assert len(of(first.told, ImageDone)) < 10_000  # it came in the middle
             check(await first.end(), large)
             assert of(first.told, Listed)
-            order = [job for _, job in sorted(tap.assigned)]
+            order = [job for _, job, _ in sorted(tap.assigned)]
             places = [place for place, job in enumerate(order) if job == second.id]
             assert len(places) == 12
             assert 12 / (places[-1] - places[0] + 1) >= 0.4
 
     with Wiretap() as tap, fleet(tmp_path, 2, through=tap.through) as nodes:
         asyncio.run(main(nodes.address, tap))
+
+
+def peak_kb(pid: int) -> int:
+    """The most memory this process ever held."""
+    words = Path(f"/proc/{pid}/status").read_text().split()
+    return int(words[words.index("VmHWM:") + 1])
+
+
+@pytest.mark.slow
+def test_the_coordinators_memory_does_not_grow_with_the_job(tmp_path: Path) -> None:
+    async def main(address: str, pid: int) -> None:
+        async with await Client.connect(address) as client:
+            peaks = []
+            for count in (30_000, 120_000):
+                report = await (await client.submit(request(count=count))).report()
+                assert (report.state, report.done, report.failed) == ("done", count, 0)
+                peaks.append(peak_kb(pid))
+            assert peaks[1] - peaks[0] < 4_000  # 45 bytes for each task more: less than its name would take
+
+    with fleet(tmp_path, 1, limits={"FACTS_RING": 4096, "FACTS_BEHIND": 2048}) as nodes:
+        asyncio.run(main(nodes.address, nodes.coordinator.pid))

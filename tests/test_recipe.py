@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgpipe import limits, protocol
+from imgpipe import frames, limits, protocol
 from imgpipe.errors import ProtocolError, UsageError
 from imgpipe.imaging.operations import Step, find
 from imgpipe.imaging.recipe import Recipe
@@ -63,7 +63,7 @@ def test_the_hash_is_that_of_the_work():
 
 def test_a_recipe_goes_through_a_message():
     job = protocol.Job("j", False, ".", b"", ".", b"out", SAME.array(), 60.0, ())
-    (body,) = protocol.Frames().feed(protocol.encode(job))
+    (body,) = frames.Frames().feed(protocol.encode(job))
     assert Recipe.from_array(protocol.decode(body).recipe) == SAME
 
 

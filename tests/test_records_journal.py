@@ -9,7 +9,8 @@ from imgpipe.records.journal import Journal
 
 @given(st.integers(1, 20), st.lists(st.integers(0, 30), max_size=30), st.data())
 def test_it_keeps_the_end_and_numbers_never_move(kept: int, sizes: list[int], data: st.DataObject) -> None:
-    journal, everything = Journal(kept), []
+    journal = Journal(kept)
+    everything: list[Found] = []
     for size in sizes:
         more = [Found(len(everything) + n, 0) for n in range(size)]
         everything += more

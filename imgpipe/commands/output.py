@@ -14,9 +14,9 @@ from imgpipe.commands.job_options import Asked
 from imgpipe.commands.outcome import say
 from imgpipe.errors import ExitCode
 from imgpipe.facts import Fact, Ignored, ImageFailed, Planned
-from imgpipe.protocol import shown
 from imgpipe.records.events import event
 from imgpipe.records.report import Report
+from imgpipe.schema import shown
 
 HEADERS = ("worker", "done", "rejected", "retried", "failed", "busy")
 

@@ -14,8 +14,9 @@ from imgpipe.commands.fleet_file import coordinator_at
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.loop import run as run_loop
 from imgpipe.machines import Address
-from imgpipe.protocol import Status, shown
+from imgpipe.protocol import Status
 from imgpipe.records.events import text
+from imgpipe.schema import shown
 
 EXAMPLES = (
     ("imgpipe status", "of the coordinator in machines.txt"),

@@ -22,9 +22,10 @@ from imgpipe.facts import Fact, Found, Ignored, Listed, Opened, Planned
 from imgpipe.jobs import intake
 from imgpipe.jobs.following import Followed
 from imgpipe.jobs.listing import Batch, Listing
-from imgpipe.protocol import SubmitRequest, shown
+from imgpipe.protocol import SubmitRequest
 from imgpipe.scheduling.records import JobRecord
 from imgpipe.scheduling.scheduler import Scheduler
+from imgpipe.schema import shown
 from imgpipe.storage import Collisions, Roots
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,10 @@ from imgpipe import storage
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import READABLE
 from imgpipe.imaging.recipe import Recipe
-from imgpipe.protocol import Job, SubmitRequest, shown
+from imgpipe.protocol import Job, SubmitRequest
 from imgpipe.scheduling.placement import find
 from imgpipe.scheduling.records import JobSpec
+from imgpipe.schema import shown
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from imgpipe import limits, storage
 from imgpipe.errors import Kind
 from imgpipe.jobs.intake import SUFFIXES, Plan
-from imgpipe.protocol import shown
+from imgpipe.schema import shown
 
 #: Batches asked for ahead, so that the thread works while the loop does.
 AHEAD = 4

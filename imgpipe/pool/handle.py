@@ -21,9 +21,10 @@ from typing import Any, Protocol
 
 from imgpipe import limits
 from imgpipe.connection import Channel, Owner
+from imgpipe.frames import framed
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
-from imgpipe.protocol import LENGTH, Cancel, Draining, Execute, Offer, Refused, Token, encode_batch
+from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, Token, encode_batch
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Handle(Owner):
     def send_job(self, work: Work) -> None:
         job = work.job.job
         self._asked[job] = self._asked.get(job, 0) + 1
-        self.send(LENGTH.pack(len(work.body)) + work.body)
+        self.send(framed(work.body))
 
     def answered_job(self, job: str) -> bool:
         """It has said `JobReady`. Was that to the latest `Job`?"""

@@ -23,7 +23,6 @@ from imgpipe.pool.feeder import Feeder
 from imgpipe.pool.handle import Handle
 from imgpipe.pool.images import Image, Wanted, Work
 from imgpipe.protocol import (
-    LENGTH,
     Done,
     Failed,
     Forget,
@@ -34,6 +33,7 @@ from imgpipe.protocol import (
     Returned,
     Token,
     encode,
+    packed,
 )
 
 log = logging.getLogger(__name__)
@@ -267,7 +267,7 @@ class Pool:
             self._owner.answered(message, body)
 
     def _tell(self, message: Any) -> None:
-        self._owner.answered(message, encode(message)[LENGTH.size :])
+        self._owner.answered(message, packed(message))
 
     # --- the end of a process -------------------------------------------------------------------
 

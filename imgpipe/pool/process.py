@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe import limits
 from imgpipe.errors import ImgpipeError
+from imgpipe.frames import Frames
 from imgpipe.imaging import codecs, operations, task
 from imgpipe.imaging.lazy import lazy
 from imgpipe.pool.cell import Cell
@@ -34,7 +35,6 @@ from imgpipe.protocol import (
     Execute,
     Failed,
     Forget,
-    Frames,
     Item,
     Job,
     JobReady,

@@ -58,7 +58,7 @@ class WorkerRow:
 
     @property
     def took_part(self) -> bool:
-        return bool(self.done or self.rejected or self.retried or self.failed or self.lost)
+        return bool(self.done or self.rejected or self.retried or self.failed)
 
 
 class Report:

@@ -149,7 +149,7 @@ class View:
 
     sight: Sight
     why: str = ""
-    retry_s: float = limits.ASIDE_MIN_S
+    retry_s: float = field(default_factory=lambda: limits.ASIDE_MIN_S)
 
 
 @dataclass(slots=True)

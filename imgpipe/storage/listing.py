@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imgpipe import limits
-from imgpipe.protocol import shown
-from imgpipe.schema import is_relative
+from imgpipe.schema import is_relative, shown
 from imgpipe.storage.descriptors import FOLDER
 from imgpipe.storage.folder import Folder, reason
 from imgpipe.storage.globs import Matcher, matcher

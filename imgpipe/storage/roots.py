@@ -14,8 +14,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from imgpipe.errors import UsageError
-from imgpipe.protocol import shown
-from imgpipe.schema import is_folder
+from imgpipe.schema import is_folder, shown
 
 DEFAULT_ROOT = "."
 INPUT_FOLDER = b"input_dir"
