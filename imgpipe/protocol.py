@@ -26,13 +26,12 @@ from typing import Annotated, Any
 import msgpack
 
 from imgpipe import limits
-from imgpipe.errors import Kind, ProtocolError
+from imgpipe.errors import ProtocolError
 from imgpipe.facts import FACTS
 from imgpipe.frames import framed
+from imgpipe.rows import DoneRows, FailedRows, Items, Nonce, Recipe, Samples, Tokens
 from imgpipe.schema import (
     COUNT,
-    FLAG,
-    NAME,
     TEXT,
     WORD,
     Count,
@@ -48,8 +47,6 @@ from imgpipe.schema import (
     Text,
     Word,
     Words,
-    all_counts,
-    is_relative,
     many,
     octets,
     rows,
@@ -58,43 +55,6 @@ from imgpipe.schema import (
 MAGIC = b"imgpipe"
 VERSION = 1
 MESSAGES = Registry("message")
-
-#: One image for a worker: ``(task, attempt, name, size in bytes)``.
-Item = tuple[int, int, bytes, int]
-#: ``(task, attempt)``.
-Token = tuple[int, int]
-#: ``(task, attempt, read, decode, operate, encode, write)``, the last five in microseconds.
-DoneRow = tuple[int, int, int, int, int, int, int]
-#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better.
-FailedRow = tuple[int, int, str, str, bool]
-
-_KINDS = frozenset(map(str, Kind))
-_KIND = Shape("kind of failure", lambda v: type(v) is str and v in _KINDS)
-
-
-def _is_item(row: tuple[Any, ...]) -> bool:
-    task, attempt, name, size = row[:4]
-    return all_counts((task, attempt, size)) and type(name) is bytes and is_relative(name)
-
-
-Items = Annotated[tuple[Item, ...], rows(COUNT, COUNT, NAME, COUNT, whole=_is_item)]
-Tokens = Annotated[tuple[Token, ...], rows(COUNT, COUNT, whole=all_counts)]
-DoneRows = Annotated[
-    tuple[DoneRow, ...], rows(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, whole=all_counts)
-]
-FailedRows = Annotated[tuple[FailedRow, ...], rows(COUNT, COUNT, _KIND, TEXT, FLAG)]
-Samples = Annotated[tuple[tuple[bytes, int], ...], rows(NAME, COUNT)]
-Nonce = Annotated[bytes, octets(64)]
-
-
-def _is_plain(value: Any, depth: int = 5) -> bool:
-    """Arrays of text, numbers, flags and nothing, not too deep: what a recipe is made of."""
-    if type(value) is tuple:
-        return depth > 0 and len(value) <= 256 and all(_is_plain(v, depth - 1) for v in value)
-    return value is None or type(value) in (str, int, float, bool)
-
-
-Recipe = Annotated[tuple[Any, ...], Shape("recipe", lambda v: type(v) is tuple and _is_plain(v))]
 
 
 # --- the hello ----------------------------------------------------------------------------------

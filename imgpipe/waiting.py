@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 
-from imgpipe.protocol import Item, Token
+from imgpipe.rows import Item, Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,12 @@ from imgpipe.protocol import (
     Execute,
     Forget,
     Hello,
-    Item,
     Job,
     Rejected,
     Returned,
-    Token,
     Waiting,
 )
+from imgpipe.rows import Item, Token
 from imgpipe.scheduling.admission import Admission, Verdict
 from imgpipe.waiting import Delayed, WaitingRoom
 

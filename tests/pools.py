@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from imgpipe.pool.parent import Pool
-from imgpipe.protocol import Done, Failed, Item, Job, JobReady, Returned, Token, Unseen, encode
+from imgpipe.protocol import Done, Failed, Job, JobReady, Returned, Unseen, encode
+from imgpipe.rows import Item, Token
 from imgpipe.storage import nonce_name
 
 JOB = "abcdefghij"

@@ -28,7 +28,6 @@ from imgpipe.protocol import (
     Draining,
     Execute,
     Forget,
-    Item,
     Job,
     JobReady,
     Offer,
@@ -37,6 +36,7 @@ from imgpipe.protocol import (
     StatusRequest,
     Waiting,
 )
+from imgpipe.rows import Item
 from imgpipe.scheduling.admission import Admission, Verdict
 from imgpipe.worker import Worker
 from tests.pools import JOB, LONG, Gate, Site, appears, job_of, recipe

@@ -10,7 +10,8 @@ from imgpipe.coordinator import Coordinator
 from imgpipe.facts import FACTS, Fact
 from imgpipe.handshake import Identity
 from imgpipe.imaging.recipe import Recipe
-from imgpipe.protocol import Done, Execute, Item, Job, JobReady, Offer, SubmitRequest
+from imgpipe.protocol import Done, Execute, Job, JobReady, Offer, SubmitRequest
+from imgpipe.rows import Item
 
 Answer = Callable[["ScriptedWorker", str, tuple[Item, ...]], list[Any]]
 

@@ -28,7 +28,8 @@ from imgpipe.errors import ImageError, Kind, UsageError
 from imgpipe.imaging.codecs import suffix_of
 from imgpipe.imaging.processing import Outcome, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
-from imgpipe.protocol import DoneRow, FailedRow, Job
+from imgpipe.protocol import Job
+from imgpipe.rows import DoneRow, FailedRow
 from imgpipe.schema import shown
 from imgpipe.storage import Folder, nonce_name, reason, temporary_name
 

@@ -24,7 +24,8 @@ from imgpipe.connection import Channel, Owner
 from imgpipe.frames import framed
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
-from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, Token, encode_batch
+from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, encode_batch
+from imgpipe.rows import Token
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Any
 
 from imgpipe import limits
-from imgpipe.protocol import Item, Job, Token
+from imgpipe.protocol import Job
+from imgpipe.rows import Item, Token
 
 #: Weight of the newest measure of an image's time: the last dozen images count.
 _LEARN = 0.15

@@ -22,19 +22,8 @@ from imgpipe.pool.crew import Crew
 from imgpipe.pool.feeder import Feeder
 from imgpipe.pool.handle import Handle
 from imgpipe.pool.images import Image, Wanted, Work
-from imgpipe.protocol import (
-    Done,
-    Failed,
-    Forget,
-    Item,
-    Job,
-    JobReady,
-    Offer,
-    Returned,
-    Token,
-    encode,
-    packed,
-)
+from imgpipe.protocol import Done, Failed, Forget, Job, JobReady, Offer, Returned, encode, packed
+from imgpipe.rows import Item, Token
 
 log = logging.getLogger(__name__)
 

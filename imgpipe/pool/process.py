@@ -35,18 +35,17 @@ from imgpipe.protocol import (
     Execute,
     Failed,
     Forget,
-    Item,
     Job,
     JobReady,
     Offer,
     Refused,
     Returned,
-    Token,
     Unseen,
     decode,
     encode,
     encode_batch,
 )
+from imgpipe.rows import Item, Token
 
 if TYPE_CHECKING:
     import cv2

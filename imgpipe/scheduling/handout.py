@@ -13,7 +13,7 @@ from random import Random
 
 from imgpipe import limits
 from imgpipe.facts import Started
-from imgpipe.protocol import Item
+from imgpipe.rows import Item
 from imgpipe.scheduling.automaton import TRANSITIONS, Event
 from imgpipe.scheduling.fleet import Fleet
 from imgpipe.scheduling.placement import LeastBusy

@@ -36,10 +36,10 @@ from imgpipe.protocol import (
     Offer,
     Rejected,
     Returned,
-    Token,
     Unseen,
     Waiting,
 )
+from imgpipe.rows import Token
 from imgpipe.scheduling.automaton import TERMINAL, TRANSITIONS, Event, State, WorkerState
 from imgpipe.scheduling.fleet import Fleet
 from imgpipe.scheduling.handout import HandOut

@@ -32,19 +32,8 @@ from typing import Any
 
 from imgpipe import limits
 from imgpipe.facts import Fact, ImageDone, ImageFailed, Tally
-from imgpipe.protocol import (
-    DelayedExecute,
-    Done,
-    DoneRow,
-    Execute,
-    Item,
-    Job,
-    JobReady,
-    Offer,
-    Rejected,
-    Token,
-    Waiting,
-)
+from imgpipe.protocol import DelayedExecute, Done, Execute, Job, JobReady, Offer, Rejected, Waiting
+from imgpipe.rows import DoneRow, Item, Token
 from imgpipe.scheduling import placement
 from imgpipe.scheduling.admission import Admission, Verdict
 from imgpipe.scheduling.oracle import expected_makespan_s
