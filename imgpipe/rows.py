@@ -1,7 +1,7 @@
 """What stands in messages beside words and numbers: the rows of batches, and the shapes that check them.
 
-Rows are plain tuples. There is one for each image and each message about it, so their checks are written to be
-fast.
+Rows are plain tuples. There is one for each image and each message about it, so their checks are written to
+be fast.
 """
 
 from __future__ import annotations

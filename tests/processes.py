@@ -1,9 +1,8 @@
 """Real processes for end-to-end tests: a fleet of commands, a job followed fact by fact, and a referee.
 
 The referee is `check`: whatever happened to the fleet, every image has exactly one result fact, and every
-output is what plain OpenCV calls (`edges`, from the description of the operation) make of the input. `Wiretap`
-is a witness of what the coordinator hands out: it reads the wire between it and its workers with the msgpack
-library alone.
+output is what plain OpenCV calls (`edges`, from its description) make of the input. The witness is `Wiretap`:
+it reads what the coordinator hands out, on the wire, with the msgpack library alone.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import ctypes
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -101,6 +101,7 @@ class Process:
     def accepting(self) -> Self:
         """Read the line a service prints once it accepts connections."""
         assert self._process.stdout is not None
+        assert select.select([self._process.stdout], [], [], 2 * LONG)[0], f"it says nothing: {self.log}"
         self.line = self._process.stdout.readline().rstrip("\n")
         assert " listening on " in self.line, self.log
         return self
@@ -127,7 +128,7 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
         if self._process.stdout is not None and not self._process.stdout.closed:
-            self._process.communicate()
+            self._process.communicate(timeout=LONG)  # for ever if a process of its pool outlived it
 
     async def says(self, words: str) -> None:
         """Wait for these words on its stderr."""

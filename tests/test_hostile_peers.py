@@ -11,6 +11,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from imgpipe import limits
 from imgpipe.facts import ImageDone
 from tests.pools import LONG, Gate
 from tests.processes import Fleet, Process, Site, check, connected, fleet, of, start_worker
@@ -107,6 +108,31 @@ def test_a_stranger_at_a_workers_port_is_told_whose_it_is(one: Fleet) -> None:
         assert (kind, "takes calls from coordinators" in why) == (5, True)
     kind, why = msgpack.unpackb(told_off(one.workers[0].port, hello("coordinator", epoch=2**40))[4:])
     assert (kind, "is held by coordinator" in why) == (5, True)
+
+
+def test_many_silent_strangers_keep_no_worker_out(tmp_path: Path) -> None:
+    """More than are listened to at once; a worker that comes back is dialled all the same."""
+    site = Site(tmp_path / "site", 12)
+
+    async def main(nodes: Fleet) -> None:
+        async with connected(nodes.address) as submit:
+            job = await submit(site, ["gate", "edges"])
+            await Gate(nodes.gates[0]).begun()
+            at = ("127.0.0.1", nodes.coordinator.port)
+            quiet = [socket.create_connection(at) for _ in range(limits.STRANGERS_MAX + 10)]
+            await nodes.coordinator.says("too many connections")
+            nodes.workers[0].send(signal.SIGKILL)
+            await nodes.workers[0].ends()
+            nodes.open_gates()
+            options = ("--port", str(nodes.ports[0]), "--slots", "1")
+            nodes.workers.append(start_worker(nodes.gates[0].parent, tmp_path, nodes.gates[0], *options))
+            check(await job.end(), site)
+            assert "no hello after" not in nodes.coordinator.log  # they were silent all the time
+            for sock in quiet:
+                sock.close()
+
+    with fleet(tmp_path, 1, limits={"REDIAL_MAX_S": 0.5}) as nodes:
+        asyncio.run(main(nodes))
 
 
 @pytest.mark.parametrize(

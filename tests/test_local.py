@@ -1,4 +1,4 @@
-"""Embedded clusters: every mode, with every mixture of loads that decides something, to the end of the job."""
+"""Embedded clusters: every mode, with every mixture of loads that decides something, to its end."""
 
 import asyncio
 import os

@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 from imgpipe import limits
 from imgpipe.errors import UsageError
 from imgpipe.scheduling import oracle
-from imgpipe.scheduling.placement import MODES
+from imgpipe.scheduling.placement import MODES, AfterRefusal, Candidate, LeastBusy, Mode, Uniform
 from imgpipe.scheduling.scheduler import Scheduler
 from imgpipe.scheduling.simulation import Result, SimulationSpec, simulate
 from tests.test_oracle import TABLE
@@ -232,3 +232,20 @@ def test_memory_follows_the_window_and_not_the_job(
     assert trial.done == 3000
     in_hand = len(loads) * (2 + 16 + 16)
     assert 512 <= most <= 512 + in_hand
+
+
+@pytest.mark.parametrize("after_refusal", AfterRefusal)
+@pytest.mark.parametrize("loads", [(1, 1, 0, 0), (1, 1, 1, 1), (1, 0.5, 0, 0)])
+def test_every_job_ends_whatever_a_policy_answers(
+    monkeypatch: pytest.MonkeyPatch, after_refusal: AfterRefusal, loads: tuple[float, ...]
+) -> None:
+    """Even with one that gives every image to the worker that has just refused it."""
+
+    class Stubborn(LeastBusy):
+        def rank(self, worker: Candidate) -> float:
+            return worker.busy
+
+    policy = Uniform if after_refusal is AfterRefusal.REDRAW else Stubborn  # chance is what ends a redraw
+    monkeypatch.setitem(MODES, "stubborn", Mode("stubborn", "", policy, after_refusal=after_refusal))
+    trial = simulate(SimulationSpec(loads, 200, mode="stubborn", service_s=0.01)).trials[0]
+    assert trial.done == 200

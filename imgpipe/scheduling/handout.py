@@ -16,7 +16,7 @@ from imgpipe.facts import Started
 from imgpipe.rows import Item
 from imgpipe.scheduling.automaton import TRANSITIONS, Event
 from imgpipe.scheduling.fleet import Fleet
-from imgpipe.scheduling.placement import LeastBusy
+from imgpipe.scheduling.placement import AfterRefusal, Candidate, LeastBusy
 from imgpipe.scheduling.records import JobRecord, Task, WorkerRecord
 
 #: Slot time charged for an image when nothing is known yet of any job: only ratios matter.
@@ -45,6 +45,7 @@ class HandOut:
         self._fleet = fleet
         self._rng = rng
         self._serial = epoch << 32
+        self._cooling_until = math.inf  # of workers chosen in this run that may not be asked yet
 
     def start_of(self, priority: int) -> float:
         """The slot time a job of this priority is taken to have had when it comes, or comes back."""
@@ -54,6 +55,7 @@ class HandOut:
 
     def run(self, now: float) -> None:
         """Assign until no job has both a task and a worker for it."""
+        self._cooling_until = math.inf
         waiting = []
         for job in self._jobs.values():
             if job.paused_until <= now:
@@ -64,7 +66,8 @@ class HandOut:
             job = self._next_job(waiting)
             if not self._place_next(job, now) or not job.queue:
                 waiting.remove(job)
-        self.deadline = min((_ready_at(job) for job in self._jobs.values()), default=math.inf)
+        ready_at = min((_ready_at(job) for job in self._jobs.values()), default=math.inf)
+        self.deadline = min(ready_at, self._cooling_until)
 
     def _next_job(self, waiting: list[JobRecord]) -> JobRecord:
         chosen = min(waiting, key=lambda job: (-job.spec.priority, job.served)) if waiting[1:] else waiting[0]
@@ -78,15 +81,22 @@ class HandOut:
         task = job.queue[0]
         forced = self._is_to_be_forced(task)
         policy = self._forced_policy(job) if forced else job.policy
-        worker = policy.choose(self._rng, now, task.avoid)
-        if worker is None:
+        worker = policy.choose(self._rng, now, _unwanted(task))
+        if worker is None or not (forced or self._may_ask(job, worker, now)):
             return False
         job.queue.popleft()
-        if not forced and job.spec.mode.pauses and task.refusers and policy.all_within(task.refusers):
+        if not forced and task.refusers and _pauses(job) and policy.all_within(task.refusers):
             self._pause(task, now)
         else:
             self._assign(task, self._fleet.workers[worker.name], forced, now)
         return True
+
+    def _may_ask(self, job: JobRecord, worker: Candidate, now: float) -> bool:
+        """Policies of modes that cool heed it themselves; one that does not must not ask for ever."""
+        if not _cools(job) or worker.cooling_until <= now:
+            return True
+        self._cooling_until = min(self._cooling_until, worker.cooling_until)
+        return False
 
     def _is_to_be_forced(self, task: Task) -> bool:
         job = task.job
@@ -117,7 +127,7 @@ class HandOut:
         task.count += 1
         worker.held[self._serial] = task
         must_accept = forced or not job.spec.mode.may_refuse
-        if job.spec.mode.cools and not must_accept:
+        if _cools(job) and not must_accept:
             worker.probed(now, self._fleet.live)
         items = self.assigned.setdefault((worker.name, job.id, must_accept, task.alone), [])
         items.append((task.number, self._serial, task.name, task.size))
@@ -133,6 +143,21 @@ class HandOut:
     def _typical_service_s(self) -> float:
         known = [job.service_s for job in self._jobs.values() if job.service_s]
         return sum(known) / len(known) if known else _UNKNOWN_SERVICE_S
+
+
+def _cools(job: JobRecord) -> bool:
+    return job.spec.mode.after_refusal is AfterRefusal.COOL
+
+
+def _pauses(job: JobRecord) -> bool:
+    """Whether its images wait a moment once everyone with room has refused them."""
+    return job.spec.mode.may_refuse and not _cools(job)
+
+
+def _unwanted(task: Task) -> frozenset[str]:
+    """Workers the task is rather not given to."""
+    avoids = task.job.spec.mode.after_refusal is AfterRefusal.AVOID
+    return task.avoid | task.refusers if avoids and task.refusers else task.avoid
 
 
 def _ready_at(job: JobRecord) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from random import Random
 from typing import ClassVar, Protocol
 
@@ -57,6 +58,17 @@ class Policy(Protocol):
         """Whether every worker with room is one of these."""
 
 
+class AfterRefusal(StrEnum):
+    """What becomes of an image that was refused. Each of the three ends, whatever the policy answers."""
+
+    #: It goes to a worker that has not refused it; once everyone with room has, it waits a moment.
+    AVOID = "avoid"
+    #: Its next worker is chosen anew, maybe the same; once everyone with room has refused, it waits too.
+    REDRAW = "redraw"
+    #: A worker that refuses again and again gets no question that may be refused for longer and longer.
+    COOL = "cool"
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """How a job is handed out."""
@@ -66,12 +78,9 @@ class Mode:
     policy: Callable[[], Policy]
     #: Sent with ``Execute``: the worker may refuse.
     may_refuse: bool = True
-    #: A worker that refuses is left alone for a moment.
-    cools: bool = False
+    after_refusal: AfterRefusal = AfterRefusal.AVOID
     #: Refusals of one image before it may be forced.
     refusals_max: int = limits.REFUSALS_MAX
-    #: An image waits once every worker with room has refused it.
-    pauses: bool = False
     aliases: tuple[str, ...] = ()
 
 
@@ -79,7 +88,7 @@ MODES: dict[str, Mode] = {}
 
 
 def mode(
-    name: str, help: str, **options: bool | int | tuple[str, ...]
+    name: str, help: str, **options: bool | int | AfterRefusal | tuple[str, ...]
 ) -> Callable[[type[Policy]], type[Policy]]:
     """Class decorator: this policy makes a mode of this name. ``options`` are `Mode`'s fields."""
 
@@ -151,7 +160,7 @@ class Uniform(_Pool):
     "redraw",
     "drawn by chance; it may refuse, and another draw follows at once (for study)",
     refusals_max=limits.REFUSALS_MAX_REDRAW,
-    pauses=True,
+    after_refusal=AfterRefusal.REDRAW,
 )
 class UniformRedraw(_Pool):
     """The same draw; what differs is that the worker may refuse."""
@@ -160,7 +169,7 @@ class UniformRedraw(_Pool):
 @mode(
     "balanced",
     "the worker that should be done first: room, learned speed, recent refusals; it may refuse",
-    cools=True,
+    after_refusal=AfterRefusal.COOL,
     aliases=("load", "load-balancing"),
 )
 class LeastExpected:
@@ -173,7 +182,6 @@ class LeastExpected:
 
     #: Caution counts up to here; a worker that always refused is still asked now and then.
     CAUTION_MAX: ClassVar[float] = 0.95
-    cools: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
@@ -185,6 +193,10 @@ class LeastExpected:
     def rank(self, worker: Candidate) -> float:
         ease = 1.0 - min(worker.caution, self.CAUTION_MAX)
         return (worker.busy + 1) / worker.slots * worker.pace / (ease * ease)
+
+    def free_at(self, worker: Candidate) -> float:
+        """When it may be asked again."""
+        return worker.cooling_until
 
     def offer(self, worker: Candidate) -> None:
         self._serial += 1
@@ -229,7 +241,7 @@ class LeastExpected:
         while self._ranked:
             entry = self._ranked[0]
             if self._is_current(entry):
-                until = self._members[entry[2]].cooling_until if self.cools else 0.0
+                until = self.free_at(self._members[entry[2]])
                 if until <= now:
                     return entry
                 heapq.heappush(self._cooling, (until, entry[1], entry[2]))
@@ -246,7 +258,8 @@ class LeastExpected:
 class LeastBusy(LeastExpected):
     """The least loaded worker, cooling or not: where an image that nobody wants is forced."""
 
-    cools = False
-
     def rank(self, worker: Candidate) -> float:
         return (worker.busy + 1) / worker.slots
+
+    def free_at(self, worker: Candidate) -> float:
+        return 0.0

@@ -43,6 +43,7 @@ from imgpipe.rows import Token
 from imgpipe.scheduling.automaton import TERMINAL, TRANSITIONS, Event, State, WorkerState
 from imgpipe.scheduling.fleet import Fleet
 from imgpipe.scheduling.handout import HandOut
+from imgpipe.scheduling.placement import AfterRefusal
 from imgpipe.scheduling.records import JobRecord, JobSpec, Outbox, Task, WorkerRecord
 
 
@@ -313,7 +314,7 @@ class Scheduler:
             job.sums_of(worker.name).rejections += 1
             job.counts_of(worker.name).rejections += 1
             worker.learn_caution(True)
-            if job.spec.mode.cools:
+            if job.spec.mode.after_refusal is AfterRefusal.COOL:
                 worker.cool(now, self.fleet.live)
             self._happened(task, Event.REFUSED)
         self._end_if_over(job)
