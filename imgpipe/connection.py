@@ -200,7 +200,9 @@ class Stream(Channel):
 
     def _begin(self) -> None:
         if len(self._strangers) >= limits.STRANGERS_MAX:
-            self.abort("too many connections that have not said hello")
+            why = "too many connections that have not said hello"
+            log.warning("closing the connection with %s: %s", self.address, why)
+            self.abort(why)
             return
         self._strangers.add(self)
         self._timer = self.loop.call_later(limits.HELLO_S, self._hello_late)
@@ -281,7 +283,7 @@ class Door:
 
     def dialled(self, called: str) -> Stream:
         """A stream we dial, to the one we call ``called``."""
-        return Stream(self.owner, self.me, called=called, strangers=self._strangers)
+        return Stream(self.owner, self.me, called=called, strangers=set())  # we know whom we call
 
     async def listen(self, host: str, port: int, *, start: bool = True) -> asyncio.Server:
         """Accept callers on this address; port 0 picks one. Without ``start``, take it and accept nobody yet.

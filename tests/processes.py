@@ -1,9 +1,4 @@
-"""Real processes for end-to-end tests: a fleet of commands, a job followed fact by fact, and a referee.
-
-The referee is `check`: whatever happened to the fleet, every image has exactly one result fact, and every
-output is what plain OpenCV calls (`edges`, from its description) make of the input. The witness is `Wiretap`:
-it reads what the coordinator hands out, on the wire, with the msgpack library alone.
-"""
+"""Real processes for end-to-end tests: a fleet of commands, and a job followed fact by fact."""
 
 from __future__ import annotations
 
@@ -14,26 +9,18 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import cv2
-import msgpack
-import numpy as np
-
-from imgpipe import api
 from imgpipe.client import Client, Job
-from imgpipe.facts import Ended, Fact, ImageDone, ImageFailed, Tally, WorkerChanged
-from imgpipe.imaging.recipe import Recipe
+from imgpipe.facts import Fact, WorkerChanged
 from tests.conftest import OPERATIONS
+from tests.pictures import Site, of
 from tests.pools import LONG, appears
 
 T = TypeVar("T")
@@ -45,10 +32,6 @@ for name, value in json.loads(sys.argv.pop(1)).items():
     setattr(limits, name, value)
 from imgpipe.cli import main
 sys.exit(main())"""
-
-
-def of(told: Iterable[Fact], kind: type[T]) -> list[T]:
-    return [fact for fact in told if isinstance(fact, kind)]
 
 
 def wait_for(found: Callable[[], T]) -> T:
@@ -319,175 +302,11 @@ async def connected(address: str) -> AsyncIterator[Callable[..., Any]]:
                 await job.leave()
 
 
-# --- pictures, and what must become of them -----------------------------------------------------
+def run(nodes: Fleet, main: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    """Run this with a client's `connected` ``submit``."""
 
+    async def whole() -> None:
+        async with connected(nodes.address) as submit:
+            await main(submit)
 
-def edges(picture: Any) -> Any:
-    """What the default operation does, in plain OpenCV calls."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    found = cv2.Canny(cv2.blur(grey, (3, 3)), 10, 30, apertureSize=5)
-    result: Any = np.uint8(picture / 2.0)
-    result[found > 0] = (0, 255, 0)
-    return result
-
-
-class Site:
-    """A folder of pictures in a fresh directory, and the folder for their results beside it."""
-
-    def __init__(self, home: Path, count: int = 0, width: int = 24, output: Path | None = None) -> None:
-        self.source, self.output = home / "in", output or home / "out"
-        self.source.mkdir(parents=True)
-        self._rng = np.random.default_rng(count)
-        for number in range(count):
-            self.add(f"{number}.png", width)
-
-    def add(self, name: str, width: int = 24) -> None:
-        blocks = self._rng.integers(0, 256, (3, (width + 7) // 8, 3), np.uint8)
-        picture = np.kron(blocks, np.ones((8, 8, 1), np.uint8))[:, :width]
-        ok, data = cv2.imencode(".png", picture)
-        assert ok
-        path = self.source / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data.tobytes())
-
-    def request(self, operations: Sequence[str], **options: Any) -> Any:
-        return api.request(self.source, self.output, recipe=Recipe.from_options(operations), **options)
-
-    @property
-    def names(self) -> set[bytes]:
-        files = (path for path in self.source.rglob("*") if path.is_file())
-        return {os.fsencode(path.relative_to(self.source)) for path in files}
-
-    def outputs(self) -> set[bytes]:
-        """All there is below the output, hidden or not."""
-        files = (path for path in self.output.rglob("*") if not path.is_dir())
-        return {os.fsencode(path.relative_to(self.output)) for path in files}
-
-
-def check(
-    told: list[Fact],
-    site: Site,
-    failed: Mapping[bytes, str] | None = None,
-    *,
-    names: set[bytes] | None = None,
-    reference: Callable[[Any], Any] = edges,
-    state: str = "done",
-) -> Ended:
-    """One result for each image: as ``failed`` says by name, else an output with the pixels of ``reference``.
-
-    Nothing else is in the output directory: no temporary file, no nonce.
-    """
-    failed, names = failed or {}, site.names if names is None else names
-    ended = summed(told)
-    assert (ended.state, ended.remaining, ended.problem) == (state, 0, "")
-    assert {fact.name: fact.kind for fact in of(told, ImageFailed)} == failed
-    done = {fact.name for fact in of(told, ImageDone)}
-    assert done == names - set(failed)
-    assert site.outputs() == done
-    for name in done:
-        assert np.array_equal(_pixels(site.output, name), reference(_pixels(site.source, name))), name
-    return ended
-
-
-def summed(told: list[Fact]) -> Ended:
-    """The last fact, if it agrees with all facts before it: one result for each image."""
-    ended = told[-1]
-    assert isinstance(ended, Ended)
-    assert len(of(told, Ended)) == 1
-    done, failed, tallies = of(told, ImageDone), of(told, ImageFailed), of(told, Tally)
-    results = Counter([fact.name for fact in done] + [fact.name for fact in failed])
-    assert set(results.values()) <= {1}
-    assert (ended.done, ended.failed) == (len(done), len(failed))
-    assert ended.total == ended.done + ended.failed + ended.skipped + ended.remaining
-    assert ended.rejections == sum(fact.rejections for fact in tallies)
-    assert ended.forced == sum(fact.forced for fact in tallies)
-    assert ended.retries == sum(fact.retries for fact in tallies)
-    assert {row[0]: row[1] for row in ended.workers if row[1]} == Counter(fact.worker for fact in done)
-    return ended
-
-
-def _pixels(folder: Path, name: bytes) -> Any:
-    data = (folder / os.fsdecode(name)).read_bytes()
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-
-
-# --- a witness on the wire ----------------------------------------------------------------------
-
-_ASSIGNMENTS = (11, 12)  # kinds of messages: see docs/protocol.md
-
-
-class Wiretap:
-    """Stands between the coordinator and its workers, and reads what is handed out.
-
-    Plain sockets and two threads for each connection: it shares nothing with what it watches.
-
-    Attributes
-    ----------
-    assigned : list
-        ``(attempt, job, worker)`` of every image handed out; attempts are numbered in the order of the
-        decisions, workers from 1.
-    """
-
-    def __init__(self) -> None:
-        self.assigned: list[tuple[int, str, int]] = []
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-
-    def through(self, ports: list[int]) -> list[int]:
-        """The ports to call instead of these."""
-        return [self._listen(number, port) for number, port in enumerate(ports, 1)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for sock in self._sockets:
-            with suppress(OSError):  # it is not connected, or no longer
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(LONG)
-        for sock in self._sockets:
-            sock.close()
-
-    def _listen(self, worker: int, port: int) -> int:
-        listening = socket.create_server(("127.0.0.1", 0))
-        self._sockets.append(listening)
-        self._spawn(self._accept, listening, worker, port)
-        return int(listening.getsockname()[1])
-
-    def _spawn(self, target: Callable[..., None], *arguments: Any) -> None:
-        self._threads.append(threading.Thread(target=target, args=arguments))
-        self._threads[-1].start()
-
-    def _accept(self, listening: socket.socket, worker: int, port: int) -> None:
-        with suppress(OSError):  # it was shut down
-            while True:
-                near, _ = listening.accept()
-                far = socket.create_connection(("127.0.0.1", port))
-                self._sockets += [near, far]
-                self._spawn(_pump, near, far, self._reader(worker))
-                self._spawn(_pump, far, near, lambda data: None)
-
-    def _reader(self, worker: int) -> Callable[[bytes], None]:
-        held = bytearray()
-
-        def read(data: bytes) -> None:
-            held.extend(data)
-            while len(held) >= 4 and len(held) >= 4 + (length := int.from_bytes(held[:4], "big")):
-                self._heard(msgpack.unpackb(held[4 : 4 + length]), worker)
-                del held[: 4 + length]
-
-        return read
-
-    def _heard(self, message: list[Any], worker: int) -> None:
-        if message[0] in _ASSIGNMENTS:
-            self.assigned += [(item[1], message[1], worker) for item in message[2]]
-
-
-def _pump(here: socket.socket, there: socket.socket, told: Callable[[bytes], None]) -> None:
-    with suppress(OSError):
-        while data := here.recv(1 << 16):
-            told(data)
-            there.sendall(data)
-    with suppress(OSError):
-        there.shutdown(socket.SHUT_WR)
+    asyncio.run(whole())

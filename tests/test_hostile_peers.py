@@ -13,8 +13,15 @@ import pytest
 
 from imgpipe import limits
 from imgpipe.facts import ImageDone
+from tests.pictures import Site, check, of
 from tests.pools import LONG, Gate
-from tests.processes import Fleet, Process, Site, check, connected, fleet, of, start_worker
+from tests.processes import (
+    Fleet,
+    Process,
+    connected,
+    fleet,
+    start_worker,
+)
 
 pytestmark = pytest.mark.usefixtures("operations_of_tests")
 

@@ -13,7 +13,12 @@ from imgpipe import blocking
 from imgpipe.errors import UsageError
 from imgpipe.facts import ImageDone, Tally
 from imgpipe.local import LocalCluster, dealt
-from tests.processes import Followed, Site, alive, check, children, edges, of, summed
+from tests.pictures import Site, check, edges, of, summed
+from tests.processes import (
+    Followed,
+    alive,
+    children,
+)
 
 MODES = ("random", "balanced", "redraw")
 Submit = Callable[..., Awaitable[Any]]

@@ -12,9 +12,14 @@ import pytest
 
 from imgpipe.client import Client
 from imgpipe.facts import ImageDone, Listed
+from tests.pictures import Site, check, edges, of, summed
 from tests.pools import Gate
-from tests.processes import Site, Wiretap, check, connected, edges, fleet, of, summed
+from tests.processes import (
+    connected,
+    fleet,
+)
 from tests.wires import request
+from tests.wiretap import Wiretap
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "data" / "input"
 
