@@ -2,8 +2,8 @@
 
     python benchmarks/simulation.py [--workers N] [--tasks N]
 
-An event is an assignment, or a timer of the simulated world that went off. Memory is the peak of this process; the
-modes run in processes of their own.
+An event is an assignment, or a timer of the simulated world that went off. Memory is the peak of a process;
+each mode runs in one of its own.
 """
 
 from __future__ import annotations

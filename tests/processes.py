@@ -70,7 +70,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                preexec_fn=_give_up_rights if humble else None,
+                preexec_fn=give_up_rights if humble else None,
             )
 
     @property
@@ -118,7 +118,7 @@ class Process:
         await appears(lambda: words in self.log)
 
 
-def _give_up_rights() -> None:
+def give_up_rights() -> None:
     """Take CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH from what is executed next (others have neither)."""
     for capability in (1, 2):
         ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)

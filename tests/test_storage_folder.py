@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
 from imgpipe.storage import Folder
+from tests.processes import give_up_rights
 
 TEMPORARY = b".imgpipe-abc-7.tmp"
 NOT_UTF8 = b"caf\xe9\xff.jpg"
@@ -444,8 +446,17 @@ def test_a_folder_that_is_gone_is_a_problem(tmp_path):
         assert folder.problem() == "no such file or directory"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is denied to root")
-def test_a_folder_that_may_not_be_written_is_a_problem(folder, tmp_path):
+def test_a_folder_that_may_not_be_written_is_a_problem(tmp_path):
     tmp_path.chmod(0o555)
-    assert folder.problem() == "permission denied"
+    asking = (
+        "import sys; from imgpipe.storage import Folder as F; print(F(sys.argv[1].encode(), b'').problem())"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", asking, str(tmp_path)],
+        preexec_fn=give_up_rights,  # nothing would be denied to root
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     tmp_path.chmod(0o755)
+    assert asked.stdout == "permission denied\n"
