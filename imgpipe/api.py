@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imgpipe.blocking import portal
+from imgpipe.errors import UsageError
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import SubmitRequest
 from imgpipe.records.report import Report
 from imgpipe.scheduling.placement import find
 from imgpipe.storage import layout
+from imgpipe.storage.globs import matcher
 
 if TYPE_CHECKING:
     from imgpipe.local import LocalCluster
@@ -48,11 +50,13 @@ def request(
     Raises
     ------
     UsageError
-        There is no such mode.
+        There is no such mode, a pattern is none, or a path is empty.
     """
+    for patterns in (include, exclude):
+        matcher(patterns)
     return SubmitRequest(
         source=absolute(source),
-        output=absolute(output) if output else b"",
+        output=b"" if output is None else absolute(output),
         recipe=(recipe or Recipe.from_options()).array(),
         mode=find(mode).name,
         include=tuple(include),
@@ -67,7 +71,10 @@ def request(
 
 
 def absolute(path: Path) -> bytes:
-    return os.path.abspath(os.fsencode(path))
+    name = os.fsencode(path)
+    if not name:
+        raise UsageError("an empty path: expected a directory ('.' is the current one)")
+    return os.path.abspath(name)
 
 
 def private_roots(asked: SubmitRequest) -> dict[str, bytes]:
@@ -109,7 +116,7 @@ def run(
     source: Path,
     output: Path | None = None,
     *,
-    operations: Sequence[str] = (),
+    operations: str | Sequence[str] = (),
     format: str | None = None,
     quality: int | None = None,
     recipe: Recipe | None = None,
@@ -128,7 +135,8 @@ def run(
     Parameters
     ----------
     operations
-        Words as after ``--op``: ``["grayscale", "blur:size=5"]``. Or give a ``recipe``.
+        Words as after ``--op``: ``["grayscale", "blur:size=5"]``; one alone may be a text. Or give a
+        ``recipe``.
     slots
         Pool processes in all; without it, as many as there are CPUs.
     loads
@@ -145,7 +153,8 @@ def run(
         It cannot be done as asked. A picture that cannot be processed raises nothing: see ``failures``.
     """
     given = {} if quality is None else {"quality": quality}
-    steps = recipe or Recipe.from_options(operations, format, **given)
+    words = [operations] if isinstance(operations, str) else operations
+    steps = recipe or Recipe.from_options(words, format, **given)
     asked = request(
         source,
         output,

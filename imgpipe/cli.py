@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 import imgpipe
-from imgpipe.commands import settings
 from imgpipe.commands.base import CONTEXT, WithExamples
 from imgpipe.commands.outcome import outcome
 from imgpipe.errors import ExitCode, UsageError, nearest
@@ -62,7 +61,13 @@ def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
     ),
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say which."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    allow_from_autoenv=False,  # IMGPIPE_VERSION is nobody's wish to see one
+    help="Print the version and leave.",
 )
 @click.pass_context
 def group(ctx: click.Context) -> None:
@@ -70,7 +75,6 @@ def group(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(ExitCode.USAGE)
-    ctx.default_map = settings.read(COMMANDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -57,6 +57,7 @@ class Channel(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.last_heard = time.monotonic()
         self.writable = True
+        self.misunderstood = False  # the other side broke the protocol, as far as we can tell
         self.address = "?"
         self.ended: asyncio.Future[str] = self.loop.create_future()
         self._frames = Frames(frame_max)
@@ -137,6 +138,7 @@ class Channel(asyncio.Protocol):
                 self._received(message, body)
         except ProtocolError as error:
             log.warning("closing the connection with %s: %s", self.address, error)
+            self.misunderstood = True
             self.close(f"protocol error: {error}")
 
     def pause_writing(self) -> None:
@@ -180,7 +182,13 @@ class Stream(Channel):
     peer: Identity
 
     def __init__(
-        self, owner: Owner, me: Identity, *, admit: Admit | None = None, called: str = "", strangers: set[Any]
+        self,
+        owner: Owner,
+        me: Identity,
+        strangers: dict[Stream, None],
+        *,
+        admit: Admit | None = None,
+        called: str = "",
     ) -> None:
         super().__init__(owner, limits.HELLO_FRAME_MAX)
         self.called = called
@@ -199,19 +207,21 @@ class Stream(Channel):
         super().send_frame(frame)
 
     def _begin(self) -> None:
-        if len(self._strangers) >= limits.STRANGERS_MAX:
-            why = "too many connections that have not said hello"
-            log.warning("closing the connection with %s: %s", self.address, why)
-            self.abort(why)
-            return
-        self._strangers.add(self)
+        if len(self._strangers) >= limits.STRANGERS_MAX:  # who comes now may be a client
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.send_away("too many connections that have not said hello, and this was the first")
+        self._strangers[self] = None
         self._timer = self.loop.call_later(limits.HELLO_S, self._hello_late)
         for message in self._handshake.start():
             self.send(message)
 
     def _hello_late(self) -> None:
-        log.warning("closing the connection with %s: no hello after %g s", self.address, limits.HELLO_S)
-        self.abort(f"no hello after {limits.HELLO_S:g} s")
+        self.send_away(f"no hello after {limits.HELLO_S:g} s")
+
+    def send_away(self, why: str) -> None:
+        log.warning("closing the connection with %s: %s", self.address, why)
+        self.abort(why)
 
     def _received(self, message: Any, body: bytes) -> None:
         if not self.welcome:
@@ -240,7 +250,7 @@ class Stream(Channel):
         self.peer = self._handshake.peer
         self.called = self._handshake.called
         self._frames.frame_max = limits.FRAME_MAX
-        self._strangers.discard(self)
+        self._strangers.pop(self, None)
         self._rearm()
         self.owner.opened(self)
 
@@ -251,6 +261,8 @@ class Stream(Channel):
 
     def _beat(self) -> None:
         now = time.monotonic()
+        if self._transport is not None and not self._transport.is_reading():
+            self.last_heard = now  # it is we who do not listen
         silent_s = now - self.last_heard
         if silent_s >= limits.DEAD_S:
             self.abort(f"silent for {silent_s:.0f} s")
@@ -261,7 +273,7 @@ class Stream(Channel):
         self.owner.beat(self, silent_s)
 
     def _end(self, why: str) -> None:
-        self._strangers.discard(self)
+        self._strangers.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
         if self.welcome:
@@ -275,15 +287,15 @@ class Door:
         self.me = me
         self.owner = owner
         self._admit = admit or (lambda hello: "this side takes no callers")
-        self._strangers: set[Any] = set()
+        self._strangers: dict[Stream, None] = {}  # in the order they came
 
     def caller(self) -> Stream:
         """A stream somebody dialled."""
-        return Stream(self.owner, self.me, admit=self._admit, strangers=self._strangers)
+        return Stream(self.owner, self.me, self._strangers, admit=self._admit)
 
     def dialled(self, called: str) -> Stream:
         """A stream we dial, to the one we call ``called``."""
-        return Stream(self.owner, self.me, called=called, strangers=set())  # we know whom we call
+        return Stream(self.owner, self.me, {}, called=called)  # we know whom we call
 
     async def listen(self, host: str, port: int, *, start: bool = True) -> asyncio.Server:
         """Accept callers on this address; port 0 picks one. Without ``start``, take it and accept nobody yet.
@@ -366,7 +378,7 @@ def _listen_words(host: str, port: int, error: OSError) -> str:
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use: stop what listens there, or choose another with --port"
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno in (errno.EADDRNOTAVAIL, None):  # asyncio of 3.13 loses the number of this one alone
         return f"{host} is not an address of this machine: choose one with --host"
     if error.errno == errno.EACCES:
         return f"{where}: permission denied (ports below 1024 are the administrator's): choose another --port"

@@ -73,6 +73,7 @@ class Conversation(Owner):
         self._inbox: deque[Any] = deque()
         self._changed = asyncio.Event()
         self._lost = ""
+        self._misunderstood = False
 
     async def welcome(self, stream: Stream) -> None:
         """Wait for the end of the hello."""
@@ -100,8 +101,12 @@ class Conversation(Owner):
         ------
         LostError
             The stream has ended, and everything that came before has been read.
+        UnfinishedError
+            The same, because we did not understand what came: dialling again would change nothing.
         """
         while not self._inbox:
+            if self._misunderstood:
+                raise UnfinishedError(f"the coordinator speaks another language: {self._lost}")
             if not self.alive:
                 raise LostError(self._lost)
             self._changed.clear()
@@ -131,7 +136,7 @@ class Conversation(Owner):
             channel.pause_reading()
 
     def closed(self, channel: Stream, why: str) -> None:
-        self._lost = why
+        self._lost, self._misunderstood = why, channel.misunderstood
         self._changed.set()
 
     def beat(self, channel: Stream, silent_s: float) -> None:

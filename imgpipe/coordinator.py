@@ -35,7 +35,9 @@ from imgpipe.protocol import (
     Execute,
     Follow,
     Hello,
+    JobReady,
     Offer,
+    Slots,
     Status,
     StatusRequest,
     SubmitRequest,
@@ -66,7 +68,7 @@ class Coordinator(Owner):
         seed: int | None = None,
     ) -> None:
         self.host, self.port = host, port
-        self.epoch = int(time.time())
+        self.epoch = int(time.time()) & 0x7FFF_FFFF  # attempts are (epoch << 32) + serial, in 63 bits
         self._machines = {machine.name: machine for machine in machines}
         self._rng = random.Random(seed)
         self._scheduler = Scheduler(random.Random(self._rng.random()), self.epoch)
@@ -163,6 +165,8 @@ class Coordinator(Owner):
         now = time.monotonic()
         if channel.peer.role == CLIENT:
             self._from_client(channel, message)
+            if not channel.writable:  # it asks, and does not read the answers
+                channel.pause_reading()
         else:
             self._from_worker(channel, message, now)
         self._wake()
@@ -185,6 +189,7 @@ class Coordinator(Owner):
 
     def drained(self, channel: Stream) -> None:
         if channel in self._clients:
+            channel.resume_reading()
             self.jobs.push(channel)
         self._wake()
 
@@ -196,6 +201,8 @@ class Coordinator(Owner):
             self._joined(stream, message, now)
         elif self._workers.get(name) is stream:
             self._scheduler.received(name, message, now)
+            if isinstance(message, JobReady) and not message.ready:
+                self.jobs.not_seen(message.job)
         else:
             raise ProtocolError(f"expected an Offer first, got {type(message).__name__}")
 
@@ -210,7 +217,10 @@ class Coordinator(Owner):
         if machine is not None and machine.slots is not None:
             slots = min(slots, machine.slots)
         address = str(machine.address) if machine else stream.address
-        self._scheduler.joined(name, replace(offer, slots=max(1, slots)), now, address)
+        slots = max(1, slots)
+        if slots < offer.slots:
+            stream.send(Slots(slots))
+        self._scheduler.joined(name, replace(offer, slots=slots), now, address)
         log.info("worker %s (%s) has joined with %d slots", name, address, slots)
 
     # --- clients --------------------------------------------------------------------------------
@@ -232,6 +242,7 @@ class Coordinator(Owner):
                 raise ProtocolError(f"a client does not send {type(message).__name__}")
 
     async def _take_in(self, stream: Stream, request: SubmitRequest) -> None:
+        stream.pause_reading()  # one request at a time
         try:
             job = await self.jobs.accept(request)
         except UsageError as error:
@@ -244,6 +255,8 @@ class Coordinator(Owner):
         else:
             self._attend(stream, job, 0)
             self._wake()
+        finally:
+            stream.resume_reading()
 
     def _attend(self, stream: Stream, job: LiveJob, first: int) -> None:
         stream.send(Accepted(job.plan.job, job.plan.source.path, job.plan.output.path))
@@ -270,16 +283,24 @@ class Coordinator(Owner):
         self._scheduler.elapsed(now)
         box = self._scheduler.outbox(now)
         for worker, message in box.messages:
-            stream = self._workers.get(worker)
-            if stream is not None:
-                for frame in _frames(message):
-                    stream.send_frame(frame)
+            self._send(worker, message)
         for job, facts in box.facts:
             self.jobs.tell(job, facts)
         for record in box.ended:
             self.jobs.ended(record)
         self.jobs.feed(box.hungry)
         self._rearm(now)
+
+    def _send(self, worker: str, message: Any) -> None:
+        stream = self._workers.get(worker)
+        if stream is None:
+            return
+        try:
+            for frame in _frames(message):
+                stream.send_frame(frame)
+        except ValueError as error:  # no limit is known to let this happen; if one does, it is one job's end
+            log.error("job %s cannot be sent and is cancelled: %s", message.job, str(error)[:300])
+            self.jobs.cancel(self.jobs[message.job], False, "it does not fit into a message")
 
     def _rearm(self, now: float) -> None:
         if self._timer is not None:
@@ -291,10 +312,15 @@ class Coordinator(Owner):
 
     # --- status ---------------------------------------------------------------------------------
 
+    def _reasons(self, job: str) -> list[str]:
+        """Why workers do not see a job's folders, each reason once."""
+        views = (worker.sights.get(job) for worker in self._scheduler.fleet.workers.values())
+        return list(dict.fromkeys(view.why for view in views if view is not None and view.why))
+
     def _status(self) -> Iterator[Status]:
         """As many messages as it takes; the last has ``more`` false."""
         workers = [_worker_row(worker) for worker in self._scheduler.fleet.workers.values()]
-        jobs = [job.row() for job in self.jobs]
+        jobs = [job.row(self._reasons(job.plan.job)) for job in self.jobs]
         more = True
         while more:
             some, workers = workers[:_ROWS_OF_STATUS], workers[_ROWS_OF_STATUS:]

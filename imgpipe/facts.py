@@ -168,8 +168,8 @@ class Started(Elided):
 class Ended(Elided):
     """The last fact of a job: how it ended (``done``, ``cancelled``, ``failed``), and its totals.
 
-    ``workers`` has a row ``[name, done, rejections, retries, failed, busy µs]`` for each worker that
-    answered.
+    ``workers`` (the first 400 by name) has a row ``[name, done, rejections, retries, failed, busy µs]`` for
+    each worker that answered.
     """
 
     state: Word

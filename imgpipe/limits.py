@@ -12,6 +12,8 @@ BATCH_MAX = 1024  # items in one assignment or answer: names of 400 bytes still 
 NAME_MAX = 4096  # PATH_MAX of Linux: no longer relative name can be opened
 NAME_PART_MAX = 255  # NAME_MAX of every common file system
 TEXT_MAX = 2000  # a reason or an error message: enough for a person, too short to flood a log
+TIME_MAX_US = 10**12  # eleven days: no image takes longer, and sums of many stay far below 2⁶³
+RECIPE_MAX = 64 * 1024  # a recipe packed: it stands in `Job` beside two folders and three names, in one frame
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
 
 # --- a stream ---------------------------------------------------------------------------------
@@ -45,8 +47,10 @@ ASIDE_MIN_S = 2.0  # first wait before a worker that cannot see a job's folders 
 ASIDE_MAX_S = 60.0  # … doubled up to this
 JOBS_MAX = 256  # unfinished jobs on one coordinator
 FINISHED_JOBS_MAX = 16  # ended jobs whose facts are still kept to be followed
+WRITTEN_OFF_MAX = 1024  # attempts whose temporary files are still to be removed; more are removed at once
 CLEAN_UP_S = 5.0  # a coordinator that stops now still waits this long for its jobs' files to be removed
 FACTS_RING = 65_536  # facts of a job kept for followers; older ones are gone until there is a ledger
+ENDED_ROWS = 400  # workers in a job's last fact: with the longest names they still fit in a frame
 FACTS_BEHIND = 32_768  # a follower this far behind holds the listing back, so that it misses nothing …
 FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long no longer does
 
@@ -64,7 +68,8 @@ RECYCLE_GROWTH = 1024 * 1024 * 1024  # … or when its memory has grown by this 
 DEPTH_OF_FOLDERS_MAX = 128  # folders within folders: deeper is a loop of links or of mounts
 IMAGE_BYTES_MAX = 2 * 1024 * 1024 * 1024  # one encoded image: OpenCV takes no larger buffer
 MACHINES_MAX = 10_000  # lines of machines.txt
-DIRECTORY_CACHE = 64  # folders a pool process keeps open for one job
+DIRECTORY_CACHE = 64  # folders kept open below one
+DIRECTORIES_OPEN = 256  # … and by a pool process for all its jobs: a quarter of the usual limit
 
 # --- waiting, for people ----------------------------------------------------------------------
 REPORT_EVERY_S = 10.0  # contract: a plain progress line every 10 s where there is no terminal

@@ -8,7 +8,7 @@ A frame is a 4-byte big-endian length and that many bytes of msgpack: one array 
 speakers      hello, then                                answers
 ============  =========================================  ======================================
 coordinator   Job, Execute, DelayedExecute, Cancel,      JobReady, Rejected, Waiting, Done,
-→ worker      Forget                                     Failed, Unseen, Returned, Draining
+→ worker      Forget, Slots                              Failed, Unseen, Returned, Draining
 client        SubmitRequest, Follow, CancelJob,          Accepted, Declined, Facts, Finished,
 → coordinator StatusRequest                              Status
 ============  =========================================  ======================================
@@ -55,6 +55,7 @@ from imgpipe.schema import (
 MAGIC = b"imgpipe"
 VERSION = 1
 MESSAGES = Registry("message")
+_PATH = octets(limits.NAME_MAX)
 
 
 # --- the hello ----------------------------------------------------------------------------------
@@ -174,6 +175,14 @@ class Forget(Elided):
     """The job has ended: forget its constants."""
 
     job: Word
+
+
+@MESSAGES.kind(15)
+@dataclass(frozen=True, slots=True)
+class Slots(Elided):
+    """Run at most so many images at once. Without it, as many as were offered."""
+
+    slots: Count
 
 
 # --- worker → coordinator -----------------------------------------------------------------------
@@ -372,18 +381,7 @@ class Status(Elided):
     ]
     jobs: Annotated[
         tuple[tuple[str, str, str, bytes, bytes, int, int, int, int, str], ...],
-        rows(
-            WORD,
-            WORD,
-            WORD,
-            octets(limits.NAME_MAX),
-            octets(limits.NAME_MAX),
-            COUNT,
-            COUNT,
-            COUNT,
-            COUNT,
-            TEXT,
-        ),
+        rows(WORD, WORD, WORD, _PATH, _PATH, COUNT, COUNT, COUNT, COUNT, TEXT),
     ]
     more: Flag = False
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from imgpipe import limits
 from imgpipe.errors import Kind
-from imgpipe.schema import COUNT, FLAG, NAME, TEXT, Shape, all_counts, is_relative, octets, rows
+from imgpipe.schema import COUNT, FLAG, NAME, TEXT, Shape, all_counts, integer, is_relative, octets, rows
 
 #: One image for a worker: ``(task, attempt, name, size in bytes)``.
 Item = tuple[int, int, bytes, int]
@@ -24,6 +25,13 @@ _KINDS = frozenset(map(str, Kind))
 _KIND = Shape("kind of failure", lambda v: type(v) is str and v in _KINDS)
 
 
+TIME = integer(0, limits.TIME_MAX_US)
+
+
+def _is_done(row: tuple[Any, ...]) -> bool:
+    return all_counts(row[:7]) and max(row[2:7]) <= limits.TIME_MAX_US
+
+
 def _is_item(row: tuple[Any, ...]) -> bool:
     task, attempt, name, size = row[:4]
     return all_counts((task, attempt, size)) and type(name) is bytes and is_relative(name)
@@ -31,9 +39,7 @@ def _is_item(row: tuple[Any, ...]) -> bool:
 
 Items = Annotated[tuple[Item, ...], rows(COUNT, COUNT, NAME, COUNT, whole=_is_item)]
 Tokens = Annotated[tuple[Token, ...], rows(COUNT, COUNT, whole=all_counts)]
-DoneRows = Annotated[
-    tuple[DoneRow, ...], rows(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, whole=all_counts)
-]
+DoneRows = Annotated[tuple[DoneRow, ...], rows(COUNT, COUNT, TIME, TIME, TIME, TIME, TIME, whole=_is_done)]
 FailedRows = Annotated[tuple[FailedRow, ...], rows(COUNT, COUNT, _KIND, TEXT, FLAG)]
 Samples = Annotated[tuple[tuple[bytes, int], ...], rows(NAME, COUNT)]
 Nonce = Annotated[bytes, octets(64)]

@@ -7,7 +7,8 @@ rest go to the pool. What the pool answers goes up unopened.
 =====================  ====================================================================================
 from the coordinator   what becomes of it
 =====================  ====================================================================================
-another start of it    with the same or a newer epoch it takes over; what the one before assigned is dropped
+another start of it    with a newer epoch it takes over, as when it dials again; what was assigned is dropped
+another name from it   refused: machines.txt names this worker twice
 another coordinator    refused, with the holder's name
 silence                the lease runs out: the pool commits nothing until the coordinator is heard again
 the stream lost        its images are dropped and its jobs forgotten; the worker waits to be dialled again
@@ -40,6 +41,7 @@ from imgpipe.protocol import (
     Job,
     Rejected,
     Returned,
+    Slots,
     Waiting,
 )
 from imgpipe.rows import Item, Token
@@ -163,10 +165,10 @@ class Worker(Owner):
     def _admit(self, hello: Hello) -> str:
         if hello.role != COORDINATOR:
             return f"this is worker {self.name!r}: it takes calls from coordinators, not from a {hello.role}"
-        return self._holder_words(hello.name, hello.epoch)
+        return self._holder_words(hello.name, hello.epoch, hello.peer)
 
-    def _holder_words(self, name: str, epoch: int) -> str:
-        """Why the worker is not for this coordinator, or nothing."""
+    def _holder_words(self, name: str, epoch: int, called: str) -> str:
+        """Why the worker is not for this coordinator, or nothing. ``called`` is what it calls the worker."""
         if self._stream is None:
             return ""
         holder = self._stream.peer
@@ -174,10 +176,13 @@ class Worker(Owner):
             return f"worker {self.name!r} is held by coordinator {holder.name!r} at {self._stream.address}"
         if epoch < holder.epoch:
             return f"worker {self.name!r} is held by a newer start of coordinator {name!r}"
+        mine = self._stream.called
+        if epoch == holder.epoch and called != mine and self._stream.open:
+            return f"this worker is already {mine!r} of that coordinator: machines.txt names it twice"
         return ""
 
     def opened(self, stream: Stream) -> None:
-        if why := self._holder_words(stream.peer.name, stream.peer.epoch):
+        if why := self._holder_words(stream.peer.name, stream.peer.epoch, stream.called):
             stream.close(why)  # two came at once
             return
         before, self._stream = self._stream, stream
@@ -185,6 +190,7 @@ class Worker(Owner):
             self._lost()
             before.close("another start of the coordinator took over")
         self.name = stream.called or self.name
+        self.pool.limit(self.pool.slots)
         log.info("coordinator %r at %s", stream.peer.name, stream.address)
         self._send(replace(self.pool.offer, load=self._admission.load))
         self.beat(stream, 0.0)
@@ -227,6 +233,8 @@ class Worker(Owner):
                 self._jobs.discard(message.job)
                 self._waiting.forget(message.job)
                 self.pool.forget(message.job)
+            case Slots():
+                self.pool.limit(message.slots)
             case _:
                 raise ProtocolError(f"a worker does not take {type(message).__name__}")
 

@@ -83,14 +83,27 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["worker", "--load", "nan"], "nan"),
         (["worker", "--root", "photos"], "NAME=PATH"),
         (["run"], "SOURCE"),
-        (["run", ".", "--load", ".1,2"], "2.0"),
+        (["run", ".", "--load", ".1,2"], "expected a number from 0 to 1, got '2'"),
         (["run", ".", "--mod", "random"], "--mode"),
         (["run", ".", "--mode", "radnom"], "did you mean 'random'?"),
         (["run", ".", "--op", "blu"], "did you mean 'blur'?"),
         (["run", ".", "--op", "blur:size=0"], "size"),
         (["run", ".", "--format", "jgp"], "did you mean 'jpg'?"),
         (["run", ".", "--quality", "101"], "101"),
-        (["run", ".", "--timeout", "0"], "timeout"),
+        (["run", ".", "--timeout", "0"], "'--timeout': expected a number above 0, up to 10000000, got '0'"),
+        (
+            ["run", ".", "--retries", "many"],
+            "'--retries': expected a whole number from 0 to 1000, got 'many'",
+        ),
+        (["run", ".", "--include", "["], "pattern '['"),
+        (["run", ".", "--include", ""], "empty pattern"),
+        (["submit", ".", "--exclude", "[a", "-c", "127.0.0.1:1"], "pattern '[a'"),
+        (["run", ""], "empty path"),
+        (["submit", ".", "-o", "", "-c", "127.0.0.1:1"], "empty path"),
+        (["worker", "--name", "a b"], "printable"),
+        (["worker", "--name", "a\n"], "printable"),
+        (["worker", "--name", ""], "printable"),
+        (["worker", "--name", "a" * 257], "256"),
         (["run", ".", "--recipe", "there-is-none.toml"], "there-is-none.toml"),
         (["submit", ".", "-c", "a:b:c"], "a:b:c"),
         (["coordinator", "-m", "there-is-none.txt"], "there-is-none.txt"),
@@ -106,6 +119,22 @@ def test_usage_errors(words: list[str], expected: str, capsys: pytest.CaptureFix
     assert expected in err
     assert "Traceback" not in err
     assert not words or (err.startswith("imgpipe: ") and err.count("\n") == 1)
+
+
+def test_help_lists_the_modes_and_the_shape_of_a_recipe(capsys: pytest.CaptureFixture[str]):
+    for command in ("run", "submit", "simulate"):
+        assert main([command, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "random|balanced|redraw" in out
+        assert command == "simulate" or "[[step]]" in out
+
+
+def test_a_version_in_the_environment_is_no_wish(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("IMGPIPE_VERSION", "0.1.0")
+    assert main(["ops", "blur"]) == 0
+    assert "blur" in capsys.readouterr().out
 
 
 def test_a_wrong_machines_file_is_named_with_its_line(

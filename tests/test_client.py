@@ -58,6 +58,17 @@ def test_a_job_is_submitted_and_told_to_its_end():
     assert job.elapsed_s != 1.0  # our own measure, not the coordinator's
 
 
+def test_a_coordinator_that_is_not_understood_is_not_dialled_again():
+    def answer(stream: Stream, said: Any) -> None:
+        stream.send(ACCEPTED)
+        stream.send_frame(b"\0\0\0\2\x91\x7b")
+
+    fake = FakeCoordinator(answer)
+    with pytest.raises(UnfinishedError, match="another language: protocol error: unknown message kind 123"):
+        followed(fake)
+    assert len(fake.streams) == 1
+
+
 @given(
     images=st.integers(0, 12),
     cuts=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3), st.booleans()), max_size=5),

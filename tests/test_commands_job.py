@@ -137,20 +137,27 @@ def test_text(serve: Any, capsys: pytest.CaptureFixture[str]):
     assert lines[1].split() == ["node1", "0", "7", "0", "23", "0.000", "s"]
     assert lines[3:5] == ["23 images failed:", "  0.png: unreadable: no decoder takes it (on node1)"]
     assert lines[24] == "  … and 3 more (--json names them all)"
-    assert lines[25].startswith("worker node2 at 10.0.0.2:9090 is aside: it has no root 'x'")
+    assert lines[25].startswith("node2 at 10.0.0.2:9090 is aside: it has no root 'x'")
     assert lines[26] == "0 of 23 images done, 23 failed, 3 other entries ignored; 7 rejections"
     assert re.fullmatch(r"Time elapsed: \d+\.\d{3}", lines[-1])
 
 
 def test_quiet(serve: Any, capsys: pytest.CaptureFixture[str]):
     assert submit(serve(telling(failing(1))).address, "-q") == 3
-    lines = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["1 image failed", "  0.png", "Time elapsed"]
+    assert err.startswith("imgpipe: node2 at 10.0.0.2:9090 is aside: it has no root 'x'")
 
 
 def test_json(serve: Any, capsys: pytest.CaptureFixture[str]):
     assert submit(serve(telling(failing(2))).address, "--json") == 3
-    *images, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    out, err = capsys.readouterr()
+    *images, summary = map(json.loads, out.splitlines())
+    trouble = "node2 at 10.0.0.2:9090 is aside: it has no root 'x': start it with --root x=PATH"
+    assert summary["troubles"] == [trouble]
+    assert list(summary)[-1] == "troubles"
+    assert err == f"imgpipe: {trouble}\n"
     assert [(image["name"], image["kind"]) for image in images] == [
         (f"{n}.png", "unreadable") for n in (0, 1)
     ]
@@ -192,6 +199,27 @@ def test_a_job_that_ends_unfinished(serve: Any, state: str, problem: str, capsys
     assert "Time elapsed: " in out.splitlines()[-1]
 
 
+@pytest.mark.parametrize(("remaining", "words"), [(0, "stopped by Ctrl-C\n"), (1, "; 1 image not done\n")])
+def test_a_job_that_we_stopped(serve: Any, remaining: int, words: str, capsys: pytest.CaptureFixture[str]):
+    opened, *_ = facts_of(1)
+    ended = Ended("cancelled", 1 + remaining, 1, 0, 0, 0, remaining, 0, 0, 0, ())
+
+    def answer(stream: Stream, said: Any) -> None:
+        if isinstance(said, SubmitRequest):
+            stream.send(ACCEPTED)
+            stream.send(message(0, [opened]))
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            stream.send(message(1, [Stopping("stopped by a client", True), ended]))
+            stream.send(Finished(JOB, 1.0))
+
+    assert submit(serve(answer).address) == 130
+    out = capsys.readouterr().out
+    assert f"job {JOB}: stopped by Ctrl-C" in out
+    assert words in out
+    assert "by a client" not in out
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_stops_the_job_and_the_summary_is_printed(
     serve: Any, signum: int, code: int, capsys: pytest.CaptureFixture[str]
@@ -223,4 +251,8 @@ def test_the_second_signal_leaves_at_once(serve: Any, capsys: pytest.CaptureFixt
         os.kill(os.getpid(), signal.SIGINT)
 
     assert submit(serve(answer).address) == 130
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == (
+        f"imgpipe: leaving now; job {JOB} was asked to stop, and finishes what is in hand"
+    )

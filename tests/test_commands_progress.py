@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from imgpipe import limits
-from imgpipe.commands.progress import PlainProgress, Progress, clock, drawn, headline, ticking
-from imgpipe.facts import Fact, Found, ImageDone, ImageFailed, Listed, Started, Stopping, WorkerChanged
+from imgpipe.api import request
+from imgpipe.commands.job_options import Asked
+from imgpipe.commands.progress import (
+    LiveProgress,
+    PlainProgress,
+    Progress,
+    clock,
+    drawn,
+    headline,
+    progress_of,
+    ticking,
+)
+from imgpipe.facts import Fact, Found, ImageDone, ImageFailed, Listed, Started, Stopping, Tally, WorkerChanged
 from imgpipe.records.report import Report
 
 LIVE = WorkerChanged("node1", "10.0.0.1:9090", "live", 2)
@@ -55,14 +69,54 @@ def test_that_nobody_works_is_said_once_each_time(capsys: pytest.CaptureFixture[
 
 
 def test_what_is_drawn_fits_a_terminal():
+    workers = [WorkerChanged(f"node{n}", "10.0.0.1:9090", "aside", 2, "x" * 200) for n in range(40)]
+    lines = printed(report_of(Listed(10, 0), *workers))
+    assert len(lines) <= 24
+    assert "… and 35 more workers" in lines
+    assert "no live worker; the job waits until one is back:" in lines
+    assert sum(line.startswith("node") and " at 10.0.0.1:9090 is aside" in line for line in lines) == 3
+    live = [WorkerChanged(f"node{n}", "10.0.0.1:9090", "live", 2, "x" * 200) for n in range(17)]
+    lines = printed(report_of(Listed(10, 0), *live))
+    assert len(lines) <= 24
+    assert lines[-1] == "… and 1 more worker"
+
+
+def printed(report: Report) -> list[str]:
     from rich.console import Console
 
-    workers = [WorkerChanged(f"node{n}", "10.0.0.1:9090", "aside", 2, "x" * 200) for n in range(40)]
     console = Console(file=io.StringIO(), width=80, height=24)
-    console.print(drawn(report_of(Listed(10, 0), *workers), 1.0))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # it is the StringIO
-    assert len(lines) <= 24
-    assert "… and 24 more workers" in lines[-2]
+    console.print(drawn(report, 1.0))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO
+    return text.splitlines()
+
+
+def test_delays_are_drawn():
+    lines = printed(report_of(LIVE, Listed(10, 0), Tally("node1", rejections=3, delayed=7)))
+    header, row = (
+        next(line for line in lines if line.strip().startswith(word)) for word in ("worker", "node1")
+    )
+    cells = dict(zip(header.split(), row.split(), strict=True))
+    assert (cells["rejected"], cells["delayed"]) == ("3", "7")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_a_live_display_is_not_mixed_with_lines(
+    to_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    reading, writing = os.pipe()
+    target = open(tmp_path / "out", "w") if to_file else open(writing, "w")  # noqa: SIM115  # with, below
+    with target, open(reading):
+        monkeypatch.setattr(sys, "stdout", target)
+        for lines in (True, False):
+            progress = progress_of(Asked(request("/in", dry_run=lines)))
+            progress.close()
+            assert isinstance(progress, LiveProgress) is (to_file or not lines)
 
 
 def test_ticking_ends_with_its_block():

@@ -70,8 +70,21 @@ def test_a_dry_run_touches_nothing(photos: Path):
         "clock.png → clock.webp",
         "more/chelsea.png → more/chelsea.webp",
     ]
-    assert lines[-1] == "4 images, 1 collision, 0 other entries ignored; nothing was touched"
+    sums = "4 images, 1 collision, 0 other entries ignored; nothing was touched"
+    assert lines[-1] == f"{sums}; results would go to {photos.parent / 'output_dir'}"
+    done = run(["photos", "-n", "--json", "--format", "webp", "-j", "1"], photos.parent)
+    assert json.loads(done.stdout.splitlines()[-1])["collisions"] == 1
     assert os.listdir(photos.parent) == ["photos"]
+
+
+def test_what_was_listed_is_not_offered_again(tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "notes.txt").write_text("")
+    words = ["photos", "-j", "1"]
+    assert "--list-ignored names them" in run(words, tmp_path).stdout
+    named = run([*words, "--list-ignored"], tmp_path).stdout
+    assert "ignored: notes.txt" in named
+    assert "1 other entry ignored\n" in named
 
 
 def test_a_missing_folder(tmp_path: Path):
@@ -90,7 +103,8 @@ def test_a_second_ctrl_c_leaves_no_process(photos: Path):
         process.send_signal(signal.SIGINT)
         next(line for line in process.stderr if "stopping" in line)
         process.send_signal(signal.SIGINT)
-        process.stderr.read()  # to its end: every process that holds it has gone
+        rest = process.stderr.read()  # to its end: every process that holds it has gone
+        assert "leaving now" in rest
         assert process.wait(timeout=30) == 130
 
 
@@ -102,5 +116,9 @@ def test_run_from_a_program(photos: Path):
     assert (report.done, report.failed) == (3, 1)
     assert [failure.name for failure in report.failures] == [b"bad.png"]
     assert sorted(os.listdir(photos.parent / "out")) == ["cell.webp", "clock.webp", "more"]
+    assert imgpipe.run(photos, photos.parent / "one", operations="grayscale", slots=1).done == 3
     with pytest.raises(UsageError, match="unknown mode"):
         imgpipe.run(photos, mode="fast")
+    for wrong in ({"include": [""]}, {"exclude": ["["]}, {"output": ""}):
+        with pytest.raises(UsageError, match=r"empty|pattern"):
+            imgpipe.run(photos, **wrong)

@@ -74,7 +74,7 @@ def test_a_fleet(start: Any, tmp_path: Path, signum: int):
     assert [(w["name"], w["state"], w["done"]) for w in status["workers"]] == [("node1", "live", 12)]
     assert [(j["state"], j["total"], j["done"]) for j in status["jobs"]] == [("done", 12, 12)]
     text = imgpipe(tmp_path, "status", "-c", at).stdout
-    assert "1 of 1 workers live" in text
+    assert "1 of 1 worker live" in text
     outside = imgpipe(tmp_path, "submit", "/usr", "-c", at)
     assert outside.returncode == 2
     assert "--root" in outside.stderr
@@ -90,6 +90,13 @@ def test_a_port_in_use(start: Any, tmp_path: Path):
         assert done.returncode == 2
         assert f"port {first.port} on 127.0.0.1 is in use" in done.stderr
         assert "--port" in done.stderr
+
+
+def test_an_address_of_ipv6_has_brackets(start: Any):
+    worker = start("worker", "--port", "0", "--host", "::1", "-j", "1", "--name", "w")
+    if not worker.line:
+        pytest.skip("this machine has no IPv6")
+    assert worker.line == f"imgpipe worker w listening on [::1]:{worker.port}, 1 slots, load 0"
 
 
 def test_no_machines_file_is_a_warning(start: Any):

@@ -53,6 +53,29 @@ def test_an_operation_only_workers_have_is_passed_on(tmp_path: Path, photos: Pat
     assert understood(tmp_path, source=bytes(photos), recipe=recipe).spec.operations == ("theirs",)
 
 
+def test_a_recipe_too_large_to_be_sent_on_is_the_peers_fault(tmp_path: Path, photos: Path) -> None:
+    steps = tuple(("x", 1, (("p", "y" * 10_000),)) for _ in range(10))
+    with pytest.raises(ProtocolError, match="recipe"):
+        understood(tmp_path, source=bytes(photos), recipe=(1, steps, None, 90))
+
+
+@pytest.mark.parametrize("patterns", [("[a",), ("",), ("\udcff*",)])
+@pytest.mark.parametrize("field", ["include", "exclude"])
+def test_a_wrong_pattern_is_said_before_any_work(
+    tmp_path: Path, photos: Path, field: str, patterns: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError, match="pattern"):
+        understood(tmp_path, source=bytes(photos), **{field: patterns})
+
+
+def test_samples_are_what_is_there_now(tmp_path: Path, photos: Path) -> None:
+    (photos / "a.jpg").write_bytes(b"123")
+    plan = understood(tmp_path, source=bytes(photos))
+    assert intake.sampled(plan, [b"gone.jpg", b"a.jpg", b"no/b.jpg"]) == [(b"a.jpg", 3)]
+    photos.rename(tmp_path / "elsewhere")
+    assert intake.sampled(plan, [b"a.jpg"]) == []
+
+
 def test_an_unreadable_source_says_so(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/")
     with pytest.raises(UsageError, match="links below a root are not followed"):

@@ -1,6 +1,8 @@
 """The listing's thread: batches in order, no further ahead than asked, its end and its problems told."""
 
 import asyncio
+import errno
+import re
 import shutil
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -126,6 +128,43 @@ def test_a_folder_that_goes_away_is_a_problem_told(photos: Path) -> None:
     plan = planned(photos, IDENTITY)
     shutil.rmtree(photos)
     listed(plan, main)
+
+
+def test_what_could_not_be_read_is_a_problem_and_not_ignored_quietly(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("closed", "shut"):
+        (photos / name).mkdir()
+
+    def denied(level: Any, part: str, name: bytes) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("imgpipe.storage.listing._Level.down", denied)
+
+    async def main(listing: Listing, heard: Heard) -> None:
+        await heard.everything(listing)
+        problem = heard.batches[-1].problem
+        assert re.match(
+            r"not everything could be read: (closed|shut) \(permission denied\) and 1 other", problem
+        )
+        assert sum(len(batch.images) for batch in heard.batches) == 95
+
+    listed(planned(photos, IDENTITY), main)
+
+
+def test_whatever_happens_in_the_thread_the_listing_ends(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(Listing, "_walk", broken)
+
+    async def main(listing: Listing, heard: Heard) -> None:
+        await heard.everything(listing)
+        assert heard.batches[-1].problem == "the listing failed: ZeroDivisionError: planted"
+
+    listed(planned(photos, IDENTITY), main)
 
 
 def test_a_stopped_listing_says_no_more(photos: Path) -> None:

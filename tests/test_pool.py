@@ -131,6 +131,44 @@ def test_an_idle_process_that_dies_is_replaced_and_nobody_is_blamed(tmp_path: Pa
     run(lambda: Rig(site, job_of(recipe("identity")), slots=1), test)
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_one_slot_of_three_is_one_image_at_once(tmp_path: Path, gate: Gate, alone: bool) -> None:
+    """Each process waits at the gate with its first image: so many are begun as ever run at once."""
+    site = Site(tmp_path, [CULPRIT] * 4 + [5] * 40)
+
+    async def test(rig: Rig) -> None:
+        rig.pool.limit(1)
+        rig.put(alone=alone)
+        (pid,) = await gate.begun()
+        os.kill(pid, signal.SIGKILL)
+        await rig.settled(1)
+        await gate.begun(2)  # the one that died, and the one that went on
+        assert rig.pool.running == 1
+        peak = 0
+        gate.open()
+        while len(rig.answers.done) < 43:
+            peak = max(peak, rig.pool.running)
+            await asyncio.sleep(0)
+        assert peak == 1
+        assert list(rig.answers.failed) == [(0, 1000)]
+
+    run(lambda: Rig(site, job_of(recipe("gate", width=CULPRIT)), slots=3), test)
+
+
+def test_a_process_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        (pid,) = rig.pool.pids
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (hard, hard)
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        run(lambda: Rig(Site(tmp_path), job_of(empty=True), slots=1), test)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_a_process_that_never_gets_ready_breaks_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handle.Handle, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit(5)"])
 

@@ -56,7 +56,7 @@ def fed(feeder: Feeder, holders: list[Holder]) -> list[int]:
 
 
 def test_an_image_not_measured_has_a_process_to_itself() -> None:
-    feeder, holders = Feeder(), [Holder(), Holder()]
+    feeder, holders = Feeder(2), [Holder(), Holder()]
     feeder.add(image(work(None), number) for number in range(9))
     assert fed(feeder, holders) == [1, 1]
 
@@ -64,7 +64,7 @@ def test_an_image_not_measured_has_a_process_to_itself() -> None:
 def test_a_long_image_has_nothing_before_or_behind_it() -> None:
     long, short = work(2 * LONG_S), work(0.001)
     for first, second in ((long, short), (short, long)):
-        feeder, holder = Feeder(), Holder()
+        feeder, holder = Feeder(1), Holder()
         feeder.add([image(first, 0), image(second, 1)])
         assert fed(feeder, [holder]) == [1]
 
@@ -79,13 +79,41 @@ def test_work_ahead_is_bounded_by_time_and_count(service_s: float) -> None:
 
 
 def test_few_images_are_shared_out() -> None:
-    feeder, holders = Feeder(), [Holder() for _ in range(4)]
+    feeder, holders = Feeder(4), [Holder() for _ in range(4)]
     feeder.add(image(work(1e-5), number) for number in range(8))
     assert fed(feeder, holders) == [2, 2, 2, 2]
 
 
+def test_no_more_processes_than_slots_hold_images() -> None:
+    feeder, holders = Feeder(4), [Holder() for _ in range(4)]
+    feeder.slots = 2
+    quick = work(1e-5)
+    feeder.add(image(quick, number) for number in range(8))
+    assert fed(feeder, holders) == [4, 4, 0, 0]
+    feeder.add([image(quick, 8), image(quick, 9, alone=True)])
+    assert fed(feeder, holders) == [4, 4, 0, 0]  # somebody has to become idle first, and not another
+    holders[0].images.clear()
+    assert sorted(fed(feeder, holders)) == [0, 0, 1, 5]
+    assert [holder.held for holder in holders if holder.alone] == [1]
+
+
+def test_fewer_slots_than_hold_images_already() -> None:
+    """Nothing is taken from anybody, and nobody who has something gets more."""
+    feeder, holders = Feeder(3), [Holder() for _ in range(3)]
+    quick = work(1e-5)
+    feeder.add(image(quick, number) for number in range(3))
+    assert fed(feeder, holders) == [1, 1, 1]
+    feeder.slots = 1
+    feeder.add([image(quick, 3)])
+    assert fed(feeder, holders) == [1, 1, 1]
+    holders[0].images.clear()
+    assert fed(feeder, holders) == [0, 1, 1]
+    holders[1].images.clear()
+    assert fed(feeder, holders) == [0, 0, 2]
+
+
 def test_front_keeps_its_order() -> None:
-    feeder, holder = Feeder(), Holder()
+    feeder, holder = Feeder(1), Holder()
     quick = work(1e-5)
     feeder.add(image(quick, number) for number in (3, 4))
     feeder.add((image(quick, number) for number in (1, 2)), front=True)
@@ -96,9 +124,9 @@ def test_front_keeps_its_order() -> None:
 class Machine(RuleBasedStateMachine):
     """Whatever happens: nothing is lost or given twice, alone is alone, and nobody idles beside work."""
 
-    @initialize(count=st.integers(1, 4))
-    def start(self, count: int) -> None:
-        self.feeder = Feeder()
+    @initialize(count=st.integers(1, 4), slots=st.integers(1, 4))
+    def start(self, count: int, slots: int) -> None:
+        self.feeder = Feeder(slots)
         self.holders = [Holder() for _ in range(count)]
         self.works = [work(None), work(1e-5), work(0.01), work(1.0)]
         self.waiting: set[int] = set()
@@ -141,7 +169,9 @@ class Machine(RuleBasedStateMachine):
         self.feeder.feed()
         for given_now in (i for holder in self.holders for i in holder.images if id(i) not in before):
             self.waiting.remove(given_now.token[0])
-        assert not len(self.feeder) or all(holder.held for holder in self.holders)
+        holding = sum(bool(holder.held) for holder in self.holders)
+        assert holding <= self.feeder.slots
+        assert not len(self.feeder) or holding == min(len(self.holders), self.feeder.slots)
 
     @invariant()
     def holds(self) -> None:

@@ -37,6 +37,7 @@ ALL = [
     protocol.DelayedExecute("j", ((0, ATTEMPT, b"a.jpg", 3),), True),
     protocol.Cancel("j", TOKENS),
     protocol.Forget("j"),
+    protocol.Slots(2),
     protocol.Offer(2, ("edges",), ("jpg",), (".",), 0.5),
     protocol.JobReady("j", False, "not mounted"),
     protocol.Rejected("j", TOKENS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,8 +166,9 @@ def test_the_summary_has_every_field_of_the_contract():
     report.fold(Ended("done", 1, 1, 0, 0, 2, 0, 3, 1, 0, (("node1", 1, 3, 0, 0, 5),)))
     report.finished(1.5)
     summary = report.summary()
-    assert list(summary)[:9] == [
-        "event", "job", "mode", "total", "done", "failed", "skipped", "remaining", "ignored",
+    assert list(summary) == [
+        "event", "job", "mode", "total", "done", "failed", "skipped", "ignored", "rejections", "forced",
+        "retries", "elapsed_s", "startup_s", "workers", "exit", "remaining", "state", "troubles",
     ]  # fmt: skip
     assert (summary["elapsed_s"], summary["startup_s"], summary["exit"]) == (1.5, 0.25, 0)
     assert summary["workers"]["node1"] == {
@@ -209,10 +211,37 @@ def test_what_to_do_about_workers():
     report = folded([gone, aside])
     assert report.waiting()[0].startswith("no live worker")
     first, second = report.troubles()
-    assert first.startswith("worker node2 at 10.0.0.2:9091 is gone: connection refused; start it there")
+    assert first.startswith("node2 at 10.0.0.2:9091 is gone: connection refused; start it there")
     assert "imgpipe worker --port 9091" in first
-    assert second == "worker node3 at 10.0.0.3:9090 is aside: it has no root 'photos': start it with …"
+    assert second == "node3 at 10.0.0.3:9090 is aside: it has no root 'photos': start it with …"
     report.fold(WorkerChanged("node2", "10.0.0.2:9091", "live", 1))
     assert report.waiting() == []
     assert len(report.troubles()) == 1
     assert "knows of none" in folded([]).waiting()[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "remedy"),
+    [
+        ("gone", "refused: worker 'w' is held by coordinator 'x' at 10.0.0.9:1", "stop that one"),
+        ("gone", "refused: worker 'w' is held by coordinator 'x' at 10.0.0.9:1", "out of machines.txt"),
+        ("gone", "refused: worker 'w' is held by coordinator 'x' at 10.0.0.9:1", "restart this coordinator"),
+        ("aside", "photos: no such file or directory", "`--root NAME=PATH` of the same NAME"),
+        ("aside", "/out is not the output directory of this job: its mark is not there", "shared directory"),
+        ("aside", "/out: no space left on device", "free some space"),
+        ("aside", "/out: read-only file system", "make the folder writable"),
+        ("aside", "it has no operation glow: install the package that brings it there", ""),
+    ],
+)
+def test_what_helps(state: str, reason: str, remedy: str):
+    [line] = folded([WorkerChanged("node2", "10.0.0.2:9091", state, 1, reason)]).troubles()
+    said = line.removeprefix(f"node2 at 10.0.0.2:9091 is {state}: {reason}")
+    assert remedy in said
+    assert bool(said) is bool(remedy)
+    assert "imgpipe worker" not in said
+
+
+def test_workers_of_the_summary_stand_by_name():
+    names = ["node3", "node1", "node2"]
+    report = folded([WorkerChanged(name, "", "live", 1) for name in names])
+    assert list(report.summary()["workers"]) == sorted(names)

@@ -196,6 +196,7 @@ def test_what_a_script_reads() -> None:
         "rejections",
         "forced",
         "expected_makespan_s",
+        "failed",
     ]
     assert summary["mode"] == "balanced"
     assert summary["expected_makespan_s"] is None

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.storage import Folder
+from imgpipe.storage import Folder, KeptOpen
 from tests.processes import give_up_rights
 
 TEMPORARY = b".imgpipe-abc-7.tmp"
@@ -40,13 +41,21 @@ def folder(tmp_path):
         yield folder
 
 
-@pytest.fixture
-def file_size_max():
-    """A real limit of the system, under which a write is first short and then fails, as on a full disk."""
+FILE_SIZE_MAX = 1000
+
+
+@contextmanager
+def small_files():
+    """A real limit of the system, under which a write is first short and then fails, as on a full disk.
+
+    Only around the call under test: it holds for pytest's own output too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE_MAX, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -277,6 +286,42 @@ def test_a_tree_deeper_than_python_recurses(folder):
         subprocess.run(["rm", "-rf", folder.path + b"/d"], check=True)
 
 
+@pytest.fixture
+def few_descriptors():
+    """A real limit: so many more than there are may be open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + 30, before[1]))
+    yield 30
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_folders_that_share_give_up_what_is_kept_where_none_is_left(tmp_path, few_descriptors):
+    kept = KeptOpen(1000)
+    folders = [Folder(os.fsencode(tmp_path), b"%d" % n, make=True, kept=kept) for n in range(5)]
+    for number in range(40):
+        for folder in folders:
+            assert folder.commit(b"%d/x/a" % number, TEMPORARY, b"%d" % number, yes)
+            assert folder.read(b"%d/x/a" % number, 9) == b"%d" % number
+            assert folder.exists(b"0/x/a")
+            os.close(folder.open_folder(b"1/x" if number else b"0/x"))
+    more = [Folder(os.fsencode(tmp_path), b"%d" % (n % 5), kept=kept) for n in range(100)]
+    assert all(folder.exists(b"0/x/a") for folder in (*folders, *more))
+    assert 0 < len(kept) <= few_descriptors
+    kept.close()
+
+
+def test_folders_that_share_have_room_for_so_many_together(tmp_path):
+    before, kept = open_descriptors(), KeptOpen(10)
+    folders = [Folder(os.fsencode(tmp_path), b"%d" % n, make=True, kept=kept) for n in range(4)]
+    for number in range(20):
+        for folder in folders:
+            assert folder.commit(b"%d/a" % number, TEMPORARY, b"", yes)
+    assert open_descriptors() - before == len(kept) == 10
+    for folder in folders:
+        folder.close()
+    assert (open_descriptors(), len(kept)) == (before, 0)
+
+
 # --- commit -------------------------------------------------------------------------------------
 
 
@@ -325,6 +370,27 @@ def test_removing_the_temporary_file_fences_an_attempt_off(folder, tmp_path):
     assert names_below(tmp_path) == {"x/a"}
 
 
+@pytest.mark.parametrize("room", [1, 2, 64])
+def test_what_validity_asks_of_the_same_folder_disturbs_no_commit(tmp_path, room):
+    """The mark of the output directory is gone: to look for it opens anew, and closes what was kept."""
+    before, kept = open_descriptors(), KeptOpen(room)
+    folder = Folder(os.fsencode(tmp_path), b"", kept=kept)
+    (tmp_path / "mark").touch()
+    names = [b"a", *(b"%d/sub/a" % number for number in range(limits.DIRECTORY_CACHE + 5))]
+    for name in names:
+        assert folder.commit(name, TEMPORARY, name, lambda: folder.exists(b"mark"))
+    (tmp_path / "mark").unlink()
+    for name in (*names, b"new/sub/a"):
+        assert not folder.commit(name, TEMPORARY, b"late", lambda: folder.exists(b"mark"))
+        assert not folder.commit(
+            name, TEMPORARY, b"late", lambda: any(folder.exists(other + b"?") for other in names[::9])
+        )
+    assert all(folder.read(name, 99) == name for name in names)
+    assert names_below(tmp_path) == {name.decode() for name in names}
+    folder.close()
+    assert open_descriptors() == before
+
+
 def test_a_folder_that_vanishes_under_a_commit_is_an_error_and_not_a_fence(folder, tmp_path):
     def vanish() -> bool:
         (tmp_path / "x").rename(tmp_path / "moved")
@@ -359,14 +425,14 @@ def test_a_target_that_is_a_folder_stays(folder, tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_write_that_fails_half_way_leaves_nothing(folder, tmp_path, file_size_max):
+def test_a_write_that_fails_half_way_leaves_nothing(folder, tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     before = open_descriptors()
-    with pytest.raises(OSError, match="too large") as caught:
-        folder.commit(b"a", TEMPORARY, bytes(file_size_max + 1), yes)
+    with small_files(), pytest.raises(OSError, match="too large") as caught:
+        folder.commit(b"a", TEMPORARY, bytes(FILE_SIZE_MAX + 1), yes)
     assert caught.value.errno == errno.EFBIG
-    with pytest.raises(OSError, match="too large"):
-        folder.create(b"b", bytes(file_size_max + 1))
+    with small_files(), pytest.raises(OSError, match="too large"):
+        folder.create(b"b", bytes(FILE_SIZE_MAX + 1))
     assert open_descriptors() == before
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names_below(tmp_path) == {"a"}
@@ -418,8 +484,10 @@ def test_no_problem_and_nothing_left_behind(folder, tmp_path):
     assert names_below(tmp_path) == set()
 
 
-def test_a_full_disk_is_a_problem(folder, tmp_path, file_size_max):
-    assert folder.problem() == "file too large"  # this system's limit stands in for the disk's
+def test_a_full_disk_is_a_problem(folder, tmp_path):
+    with small_files():
+        problem = folder.problem()
+    assert problem == "file too large"  # this system's limit stands in for the disk's
     assert names_below(tmp_path) == set()
 
 

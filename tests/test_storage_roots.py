@@ -112,16 +112,17 @@ def test_the_options_in_the_message_do_help(tmp_path, top):
     """Typed as they stand there, they make roots that hold the path and all that was held before."""
     for name in ("home", "my photos", "other/my photos", "third"):
         (tmp_path / name).mkdir(parents=True)
-    roots = parse_roots([], top + b"/home")
     for path in (top + b"/my photos", top + b"/other/my photos", top + b"/third/not/yet"):
+        roots = parse_roots([], top + b"/home")
         with pytest.raises(UsageError) as caught:
             roots.locate(path)
-        words = shlex.split(str(caught.value).partition("start with ")[2])
+        words = shlex.split(str(caught.value).partition("every worker with ")[2])
         roots = parse_roots(words[1::2], b"/")
         assert set(words[::2]) == {"--root"}
         name, relative = roots.locate(path)
         assert os.path.join(roots[name], relative).rstrip(b"/") == path
         assert roots.locate(top + b"/home/x") == (".", b"x")
+        roots.locate(os.path.dirname(path) + b"/output_dir")  # where the results go if nothing else is said
 
 
 PARTS = st.lists(st.binary(min_size=1, max_size=4).map(lambda part: part.translate(None, b"/\0.") or b"x"))

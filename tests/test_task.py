@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from imgpipe.errors import ProtocolError, UsageError
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.imaging.task import Committed, Stale, Unprocessed, Unseen, Workplace
 from imgpipe.protocol import Job
-from imgpipe.storage import Folder, nonce_name, temporary_name
+from imgpipe.storage import Folder, KeptOpen, nonce_name, temporary_name
 
 JOB, ATTEMPT = "jobjobjobj", (7 << 32) | 1
 NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
@@ -153,6 +154,11 @@ def test_a_file_over_the_limit_is_not_read(place, monkeypatch):
             OSError(errno.EIO, "Input/output error"),
             ("missing", "gone since it was listed: input/output error", False),
         ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            ("unreadable", "cannot be read: too many open files", True),
+        ),
+        (OSError(errno.ENOMEM, "No memory"), ("unreadable", "cannot be read: no memory", True)),
     ],
 )
 def test_what_reading_may_say(place, monkeypatch, error, expected):
@@ -204,6 +210,38 @@ def test_where_nothing_can_be_written_the_image_goes_back(place, monkeypatch, nu
     assert isinstance(result, Unseen)
     assert result.why == f"{place.output}: {os.strerror(number)[:1].lower()}{os.strerror(number)[1:]}"
     assert place.left() == set()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_a_process_has_too_little_of_is_not_the_fault_of_the_image(place, monkeypatch, number):
+    monkeypatch.setattr(Folder, "commit", raising(OSError(number, os.strerror(number))))
+    kind, _, again = failed(place.run())
+    assert (kind, again) == ("unwritable", True)
+
+
+def test_many_jobs_of_many_folders_with_few_descriptors(tmp_path):
+    """All that is kept open, for whichever job, is given up for the image that needs a descriptor."""
+    kept, places = KeptOpen(1000), []
+    for number in range(5):
+        (tmp_path / f"{number}").mkdir()
+        place = Place(tmp_path / f"{number}", "identity")
+        place.workplace = Workplace(place.job, {"data": os.fsencode(place.root)}, kept)
+        assert isinstance(place.run(), Committed)
+        for folder in range(20):
+            (place.source / f"{folder}").mkdir()
+            (place.source / f"{folder}" / "a.png").write_bytes(PNG)
+        places.append(place)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, before[1]))
+    try:
+        for folder in range(20):
+            for place in places:
+                assert isinstance(place.run(b"%d/a.png" % folder), Committed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for place in places:
+            place.workplace.close()
+    assert len(kept) == 0
 
 
 def test_nothing_is_committed_once_it_is_no_longer_valid(place):

@@ -33,6 +33,7 @@ from imgpipe.protocol import (
     Offer,
     Rejected,
     Returned,
+    Slots,
     StatusRequest,
     Waiting,
 )
@@ -359,6 +360,39 @@ def test_a_silent_coordinator_gets_nothing_committed(
     play(lambda: Scene(site, GATE), test)
 
 
+# --- slots ----------------------------------------------------------------------------------------
+
+
+def test_slots_of_the_coordinator_hold_for_its_stream(tmp_path: Path, gate: Gate) -> None:
+    site = Site(tmp_path, [SLOW] * 6)
+
+    async def test(scene: Scene) -> None:
+        coordinator, worker = scene.coordinator, scene.worker
+        coordinator.stream.send(Slots(1))
+        peak = 0
+        coordinator.execute(site.items[:4])
+        coordinator.execute(site.items[4:], alone=True)
+        assert len(await gate.begun()) == 1
+        await appears(lambda: len(worker.pool) == 6)
+        gate.open()
+        while len(coordinator.rows(Done)) < 6:
+            peak = max(peak, worker.pool.running)
+            await asyncio.sleep(0)
+        assert peak == 1
+        assert site.outputs() == set(range(6))
+        again = Coordinator("c1", 2)
+        await again.dial(scene.port)
+        await again.first(Offer)
+        again.stream.send(job_of(recipe("gate", width=SLOW)))
+        (gate.folder / "open").unlink()
+        again.execute([(item[0], item[1] + 99, *item[2:]) for item in site.items])
+        await appears(lambda: worker.pool.running == 3)
+        gate.open()
+        await again.until(lambda: len(again.rows(Done)) == 6)
+
+    play(lambda: Scene(site, GATE, slots=3), test)
+
+
 # --- who may hold a worker ------------------------------------------------------------------------
 
 
@@ -389,15 +423,32 @@ def test_only_coordinators_may_call(tmp_path: Path, role: str) -> None:
 def test_a_newer_start_of_the_coordinator_takes_over(tmp_path: Path, epoch: int, taken: bool) -> None:
     async def test(scene: Scene) -> None:
         again = Coordinator("c1", epoch)
-        stream = await again.dial(scene.port, "node2")
+        called = "node2" if epoch == 2 else "node1"
+        stream = await again.dial(scene.port, called)
         if taken:
             await again.first(Offer)
             await scene.coordinator.until(lambda: bool(scene.coordinator.ends))
-            assert scene.worker.name == "node2"
+            assert scene.worker.name == called
         else:
             async with asyncio.timeout(LONG):
                 assert "held by a newer start" in await stream.ended
             assert scene.coordinator.ends == []
+
+    play(lambda: Scene(Site(tmp_path), EMPTY), test)
+
+
+def test_a_worker_that_machines_txt_names_twice_is_held_by_one_name(tmp_path: Path) -> None:
+    """Or the two would take it from each other for ever, and every image with it."""
+
+    async def test(scene: Scene) -> None:
+        twice = Coordinator("c1", 1)
+        stream = await twice.dial(scene.port, "node2")
+        async with asyncio.timeout(LONG):
+            why = await stream.ended
+        assert stream.refused
+        assert "already 'node1' of that coordinator: machines.txt names it twice" in why
+        assert scene.coordinator.stream.open
+        assert scene.worker.name == "node1"
 
     play(lambda: Scene(Site(tmp_path), EMPTY), test)
 

@@ -11,5 +11,6 @@
 `progress`         what a person sees meanwhile
 `output`           what stands on stdout: text, ``--json``, a dry run
 `tables`           columns, drawn on a terminal and plain elsewhere
+`words`            small words: one image, two images
 =================  ==============================================================================
 """

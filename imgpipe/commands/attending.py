@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from imgpipe.client import Client, Job
 from imgpipe.commands.interrupts import Interrupts
@@ -16,10 +16,17 @@ from imgpipe.facts import Fact
 from imgpipe.records.report import Report
 
 
-async def attend(client: Client, asked: Asked, interrupts: Interrupts) -> int:
-    """Hand in the job, tell of it to its end; the exit code it deserves."""
+async def attend(
+    client: Client, asked: Asked, interrupts: Interrupts, *, leaving: Callable[[Job | None], str]
+) -> int:
+    """Hand in the job, tell of it to its end; the exit code it deserves.
+
+    ``leaving`` says what becomes of a job that is left before its end (None: it was not answered yet).
+    """
     interrupts.first = _wait_for_the_job
+    interrupts.leaving = lambda: say(leaving(None))
     job = await client.submit(asked.request)
+    interrupts.leaving = lambda: say(leaving(job))
     interrupts.first = lambda: _stop(job)
     if interrupts.code is not None:
         _stop(job)
@@ -39,6 +46,7 @@ async def attend(client: Client, asked: Asked, interrupts: Interrupts) -> int:
 
 def _wait_for_the_job() -> None:
     """A signal between the request and its answer: leaving now could leave a job behind."""
+    say("stopping as soon as the job is taken (once more to leave now)")
 
 
 def _stop(job: Job) -> None:

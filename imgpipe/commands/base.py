@@ -1,4 +1,4 @@
-"""What all commands share: help with its examples first, ``-v``, defaults from a file, types of values."""
+"""What all commands share: help with its examples first, ``-v``, defaults from a file, checks of values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from imgpipe.commands import settings
+from imgpipe.errors import UsageError
+from imgpipe.scheduling.placement import MODES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,9 +45,21 @@ class Command(WithExamples):
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if ctx.default_map and not {"-h", "--help"}.intersection(args):
-            ctx.default_map = settings.checked(dict(ctx.default_map), self.name or "", self.params)
-        return super().parse_args(ctx, args)
+        wrong: UsageError | None = None
+        try:
+            ctx.default_map = self._defaults(ctx)
+        except UsageError as error:
+            wrong = error
+        rest = super().parse_args(ctx, args)
+        if wrong is not None:  # not before: --help leaves there, whatever the file says
+            raise wrong
+        return rest
+
+    def _defaults(self, ctx: click.Context) -> dict[str, Any]:
+        name = self.name or ""
+        group = ctx.parent and ctx.parent.command
+        known = group.list_commands(ctx) if isinstance(group, click.Group) else [name]
+        return settings.checked(settings.read(known).get(name, {}), name, self.params)
 
 
 # --- -v -----------------------------------------------------------------------------------------
@@ -87,30 +101,72 @@ def verbosity(function: Function) -> Function:
 # --- values -------------------------------------------------------------------------------------
 
 
+def checked_by(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback for an option: what ``check`` says of a value that was given is said with its place."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None or value == ():
+            return value
+        try:
+            check(value)
+        except UsageError as error:
+            where = settings.place(context, parameter)
+            raise UsageError(f"{where}: {error}" if where else str(error)) from None
+        return value
+
+    return callback
+
+
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"expected a whole number{_bounds(self)}, got {str(value)!r}", param, ctx)
+
+
 class Number(click.FloatRange):
     """A number within bounds, and never nan, which compares as if it were within all of them."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(super().convert(value, param, ctx))
+        except click.BadParameter:
+            number = math.nan
         if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
+            self.fail(f"expected a number{_bounds(self)}, got {str(value)!r}", param, ctx)
         return number
+
+
+def _bounds(range_: click.IntRange | click.FloatRange) -> str:
+    low = "" if range_.min is None else f" {'above' if range_.min_open else 'from'} {range_.min}"
+    return low if range_.max is None else f"{low}{', up' if range_.min_open else ''} to {range_.max}"
 
 
 class Probabilities(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """``P[,P…]``."""
 
     name = "P[,P…]"
+    takes_lists = True  # in imgpipe.toml
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str):
             value = value.split(",")
         elif not isinstance(value, list | tuple):
             value = [value]
+        if not value:
+            self.fail("expected one or more numbers from 0 to 1", param, ctx)
         return tuple(PROBABILITY.convert(part, param, ctx) for part in value)
 
 
 PROBABILITY = Number(0, 1)
 SECONDS = Number(0, 10_000_000)  # a season
-PORT = click.IntRange(0, 65535)
-SEED = click.IntRange(0)
+PORT = Whole(0, 65535)
+SEED = Whole(0)
+
+_TAUGHT = ("random", "balanced", "redraw")
+
+#: The modes as help lists them: the simplest first, then others as they are declared.
+MODE_NAMES = "|".join([*_TAUGHT, *(name for name in MODES if name not in _TAUGHT)])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgpipe.commands import fleet_file
-from imgpipe.commands.base import PORT, Command, verbosity
+from imgpipe.commands.base import PORT, Command, checked_by, verbosity
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.outcome import say
 from imgpipe.loop import run as run_loop
@@ -30,9 +30,17 @@ EXAMPLES = (
 
 @click.command("coordinator", cls=Command, examples=EXAMPLES)
 @click.option(
-    "-m", "--machines", metavar="FILE", help="The fleet.  [default: ./machines.txt, else ./machine.txt]"
+    "-m",
+    "--machines",
+    metavar="FILE",
+    callback=checked_by(fleet_file.machines),
+    help="The fleet.  [default: ./machines.txt, else ./machine.txt]",
 )
-@click.option("--host", help="The address to listen on.  [default: its line in the file, else 127.0.0.1]")
+@click.option(
+    "--host",
+    metavar="HOST",
+    help="The address to listen on.  [default: its line in the file, else 127.0.0.1]",
+)
 @click.option(
     "-p", "--port", type=PORT, metavar="N", help="0 picks one.  [default: its line in the file, else 9190]"
 )
@@ -41,6 +49,7 @@ EXAMPLES = (
     "--root",
     multiple=True,
     metavar="NAME=PATH",
+    callback=checked_by(lambda specs: parse_roots(specs, os.getcwdb())),
     help="A directory jobs may lie in, and its name everywhere; repeat it.  [default: .=this directory]",
 )
 @verbosity
@@ -81,6 +90,7 @@ async def _serve(coordinator: Coordinator, machines: int, interrupts: Interrupts
     host, port = await coordinator.start()
     asked = asyncio.Event()
     interrupts.first = asked.set
+    interrupts.leaving = lambda: say("stopping now")
     try:
         print(f"imgpipe coordinator listening on {Address(host, port)}, {machines} machines", flush=True)
         await asked.wait()

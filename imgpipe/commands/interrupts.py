@@ -21,11 +21,14 @@ class Interrupts:
         That of the first signal; None while there was none.
     first : function or None
         Called at the first signal. Without it, that one already leaves.
+    leaving : function or None
+        Called at the signal that leaves: what becomes of the work is to be said.
     """
 
     def __init__(self) -> None:
         self.code: ExitCode | None = None
         self.first: Callable[[], None] | None = None
+        self.leaving: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
 
@@ -45,6 +48,8 @@ class Interrupts:
                 self.first()
                 return
         self.__exit__()  # a third one ends the process wherever it hangs
+        if self.leaving is not None:
+            self.leaving()
         if self._task is not None:
             self._task.cancel()
 

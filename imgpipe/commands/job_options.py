@@ -14,12 +14,13 @@ from typing import Any
 import click
 
 from imgpipe import api
-from imgpipe.commands.base import Number, verbosity
+from imgpipe.commands.base import MODE_NAMES, Number, Whole, checked_by, verbosity
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.recipe import DEFAULT, Recipe
 from imgpipe.protocol import SubmitRequest
-from imgpipe.scheduling.placement import MODES
+from imgpipe.scheduling.placement import MODES, find
+from imgpipe.storage.globs import matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,30 @@ class Asked:
     quiet: bool = False
 
 
-_MODES = ". ".join(f"{mode.name}: {mode.help}" for mode in MODES.values())
+def _read_recipe(file: str) -> Recipe:
+    try:
+        return Recipe.from_toml(Path(file).read_text("utf-8"), file)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; --recipe takes a TOML file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: expected a TOML file, which is text in UTF-8") from None
+
+
+_MODES = ". ".join(f"{name}: {MODES[name].help}" for name in MODE_NAMES.split("|"))
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("source", metavar="SOURCE"),
+    click.argument("source", metavar="SOURCE", callback=checked_by(api.absolute)),
     click.option(
         "-o",
         "--output",
         metavar="DIR",
+        callback=checked_by(api.absolute),
         help="Where results go; the tree below SOURCE is mirrored.  [default: output_dir beside SOURCE]",
     ),
     click.option(
         "--mode",
-        metavar="|".join(MODES),
+        metavar=MODE_NAMES,
+        callback=checked_by(find),
         default=api.MODE,
         show_default=True,
         help=f"How workers are chosen. {_MODES}.",
@@ -52,20 +64,43 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--op",
         multiple=True,
         metavar="NAME[:k=v,k=v]",
+        callback=checked_by(Recipe.from_options),
         help=f"What is done to each image; repeat it, the order is the order of work.  [default: {DEFAULT}]",
     ),
-    click.option("-P", "--recipe", metavar="FILE", help="The same as TOML."),
-    click.option("--format", metavar="SUFFIX", help="Of the output: jpg, png, …  [default: the input's]"),
+    click.option(
+        "-P",
+        "--recipe",
+        metavar="FILE",
+        callback=checked_by(_read_recipe),
+        help='The same as a TOML file. A table [[step]] for each --op: op = "blur", size = 5; and a table '
+        '[output]: format = "webp", quality = 80.',
+    ),
+    click.option(
+        "--format",
+        metavar="SUFFIX",
+        callback=checked_by(checked_format),
+        help="Of the output: jpg, png, …  [default: the input's]",
+    ),
     click.option(
         "--quality",
-        type=click.IntRange(1, 100),
+        type=Whole(1, 100),
         metavar="N",
         help=f"Of the output, where its format has one.  [default: {QUALITY}]",
     ),
     click.option(
-        "--include", multiple=True, metavar="GLOB", help="Only these, by name, or by path if it holds a /."
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        callback=checked_by(matcher),
+        help="Only these, by name, or by path if it holds a /.",
     ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Not these, even where included."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        callback=checked_by(matcher),
+        help="Not these, even where included.",
+    ),
     click.option(
         "--existing",
         type=click.Choice(["skip", "redo", "error"]),
@@ -75,7 +110,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--retries",
-        type=click.IntRange(0, 1000),
+        type=Whole(0, 1000),
         metavar="N",
         default=api.RETRIES,
         show_default=True,
@@ -91,7 +126,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--priority",
-        type=click.IntRange(-1_000_000, 1_000_000),
+        type=Whole(-1_000_000, 1_000_000),
         metavar="N",
         default=0,
         show_default=True,
@@ -130,16 +165,7 @@ def _recipe(words: tuple[str, ...], file: str | None, format: str | None, qualit
         return Recipe.from_options(words, format, QUALITY if quality is None else quality)
     if words:
         raise UsageError("--op and --recipe both say what is done to each image: give one of them")
-    recipe = Recipe.from_toml(_text(file), file)
+    recipe = _read_recipe(file)
     if format is not None:
         recipe = replace(recipe, format=checked_format(format))
     return recipe if quality is None else replace(recipe, quality=quality)
-
-
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text("utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}; --recipe takes a TOML file") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file}: expected a TOML file, which is text in UTF-8") from None

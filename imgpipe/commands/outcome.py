@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import click
 
+from imgpipe.commands import settings
 from imgpipe.errors import ExitCode, FaultError, UnfinishedError, UsageError
 
 
@@ -50,6 +51,9 @@ def _failed(error: Exception) -> int:
     if logging.getLogger("imgpipe").isEnabledFor(logging.INFO):
         traceback.print_exception(error)
     match error:
+        case click.BadParameter() if where := settings.place(error.ctx, error.param):
+            say(f"{where}: {error.message}")
+            return ExitCode.USAGE
         case click.ClickException():
             say(error.format_message() + _where_help_is(error))
             return ExitCode.USAGE

@@ -12,6 +12,7 @@ from typing import Protocol
 from imgpipe.commands import tables
 from imgpipe.commands.job_options import Asked
 from imgpipe.commands.outcome import say
+from imgpipe.commands.words import count, entries
 from imgpipe.errors import ExitCode
 from imgpipe.facts import Fact, Ignored, ImageFailed, Planned
 from imgpipe.records.events import event
@@ -33,25 +34,34 @@ class Output(Protocol):
 
 def output_of(asked: Asked) -> Output:
     if asked.json:
-        return JsonOutput()
-    return PlanOutput() if asked.request.dry_run else TextOutput(asked.quiet)
+        return JsonOutput(asked)
+    return PlanOutput(asked) if asked.request.dry_run else TextOutput(asked)
 
 
 class JsonOutput:
     """An object a line."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked.request
 
     def line(self, fact: Fact) -> str | None:
         found = event(fact)
         return None if found is None else json.dumps(found)
 
     def close(self, report: Report, stopped: ExitCode | None) -> None:
-        print(json.dumps(report.summary(stopped)), flush=True)
-        for line in _endings(report):
+        summary = report.summary(stopped)
+        if self._asked.dry_run:
+            summary["collisions"] = report.collisions
+        print(json.dumps(summary), flush=True)
+        for line in (*_endings(report, stopped, self._asked.list_ignored), *report.troubles()):
             say(line)
 
 
 class PlanOutput:
     """``input → output``."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._named = asked.request.list_ignored
 
     def line(self, fact: Fact) -> str | None:
         match fact:
@@ -62,18 +72,19 @@ class PlanOutput:
                 return _ignored(fact)
 
     def close(self, report: Report, stopped: ExitCode | None) -> None:
-        for line in _endings(report):
+        for line in _endings(report, stopped, self._named):
             print(line)
-        problems = f", {_count(report.collisions, 'collision')}" if report.collisions else ""
-        ignored = _entries(report.ignored)
-        print(f"{_count(report.total, 'image')}{problems}, {ignored}; nothing was touched", flush=True)
+        problems = f", {count(report.collisions, 'collision')}" if report.collisions else ""
+        sums = f"{count(report.total, 'image')}{problems}, {entries(report.ignored)}"
+        print(f"{sums}; nothing was touched; results would go to {shown(report.output)}", flush=True)
 
 
 class TextOutput:
     """A table of the workers, the failures, the sums, and last the time."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, asked: Asked) -> None:
+        self._quiet = asked.quiet
+        self._named = asked.request.list_ignored
 
     def line(self, fact: Fact) -> str | None:
         return _ignored(fact)
@@ -83,26 +94,27 @@ class TextOutput:
         if wordy and (rows := _rows(report)):
             tables.show(HEADERS, rows)
             print()
-        for line in (*_failures(report), *_endings(report)):
+        for line in (*_failures(report), *_endings(report, stopped, self._named)):
             print(line)
         if wordy:
             for line in (*report.troubles(), *_sums(report)):
                 print(line)
+        else:
+            for line in report.troubles():
+                say(line)
         print(f"Time elapsed: {report.elapsed_s or 0.0:.3f}", flush=True)
 
 
 def _rows(report: Report) -> list[tuple[object, ...]]:
-    """Every worker that could have worked, by name."""
-    rows = (row for row in report.workers.values() if row.took_part or row.state == "live")
     return [
         (row.name, row.done, row.rejected, row.retried, row.failed, f"{row.busy_s:.3f} s")
-        for row in sorted(rows, key=lambda row: row.name)
+        for row in report.working()
     ]
 
 
 def _failures(report: Report) -> Iterator[str]:
     if report.failed:
-        yield f"{_count(report.failed, 'image')} failed:"
+        yield f"{count(report.failed, 'image')} failed:"
         yield from (f"  {_failure(fact)}" for fact in report.failures)
         more = report.failed - len(report.failures)
         if more > 0:
@@ -114,24 +126,29 @@ def _failure(fact: ImageFailed) -> str:
     return f"{shown(fact.name)}: {fact.kind}: {fact.message}{where}"
 
 
-def _endings(report: Report) -> Iterator[str]:
-    """How the job ended, where that was not by finishing it."""
+_SIGNALS = {ExitCode.INTERRUPTED: "stopped by Ctrl-C", ExitCode.TERMINATED: "stopped by SIGTERM"}
+
+
+def _endings(report: Report, stopped: ExitCode | None, named: bool) -> Iterator[str]:
+    """How the job ended, where that was not by finishing it. ``named``: what was ignored has been listed."""
     if report.state == "cancelled":
-        why = report.stopping or report.problem or "cancelled"
-        yield f"job {report.job}: {why}; {_count(report.remaining, 'image')} not done"
+        own = _SIGNALS[stopped] if stopped is not None else ""
+        why = own or report.stopping or report.problem or "cancelled"
+        left = f"; {count(report.remaining, 'image')} not done" if report.remaining else ""
+        yield f"job {report.job}: {why}{left}"
     elif report.problem:
         yield f"job {report.job} is not complete: {report.problem}"
     if report.state == "done" and not report.total:
-        hint = "; --list-ignored names them" if report.ignored else ""
-        yield f"no images in {shown(report.source)}; {_entries(report.ignored)}{hint}"
+        hint = "; --list-ignored names them" if report.ignored and not named else ""
+        yield f"no images in {shown(report.source)}; {entries(report.ignored)}{hint}"
 
 
 def _sums(report: Report) -> Iterator[str]:
     forced = f", {report.forced} forced" if report.forced else ""
     skipped = f", {report.skipped} current already" if report.skipped else ""
     yield (
-        f"{report.done} of {_count(report.total, 'image')} done{skipped}, {report.failed} failed, "
-        f"{_entries(report.ignored)}; {_count(report.rejections, 'rejection')}{forced}"
+        f"{report.done} of {count(report.total, 'image')} done{skipped}, {report.failed} failed, "
+        f"{entries(report.ignored)}; {count(report.rejections, 'rejection')}{forced}"
     )
     if report.done:
         yield f"results in {shown(report.output)}"
@@ -139,11 +156,3 @@ def _sums(report: Report) -> Iterator[str]:
 
 def _ignored(fact: Fact) -> str | None:
     return f"ignored: {shown(fact.name)} ({fact.why})" if isinstance(fact, Ignored) else None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _entries(number: int) -> str:
-    return f"{number} other {'entry' if number == 1 else 'entries'} ignored"

@@ -6,15 +6,18 @@ A `Progress` is shown the report at every tick of `ticking`; it never asks a clo
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TextIO
 
 from imgpipe import limits
 from imgpipe.commands.job_options import Asked
 from imgpipe.commands.outcome import say
+from imgpipe.commands.words import count
 from imgpipe.records.report import Report, WorkerRow
 
 if TYPE_CHECKING:
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
 _FRAME_S = 0.1  # of the live display: smooth enough, and cheap
 _LOOK_S = 1.0  # how soon it is told that nobody works
 _ROWS_MAX = 16  # workers shown live; a terminal has 24 lines
+_ROWS_WAITING = 5  # … while nobody works: why is worth more lines
+_WAITING_MAX = 3  # workers whose troubles are shown live
+_TROUBLE_MAX = 220  # characters of each: three lines
+
+_WORDS = ("worker", "state")
+_NUMBERS = ("done", "rejected", "delayed", "retried", "failed")
 
 
 class Progress:
@@ -85,13 +94,23 @@ class LiveProgress(Progress):
 
 
 def progress_of(asked: Asked) -> Progress:
-    """A live display where it disturbs nothing on stdout."""
+    """A live display where it disturbs nothing on stdout.
+
+    Lines that go to a pipe may come out on the same terminal (``| jq``), where the two would be mixed up.
+    """
     lines_on_stdout = asked.json or asked.request.dry_run or asked.request.list_ignored
     if asked.quiet:
         return Progress()
-    if sys.stderr.isatty() and not (lines_on_stdout and sys.stdout.isatty()):
+    if sys.stderr.isatty() and not (lines_on_stdout and not _is_file(sys.stdout)):
         return LiveProgress(redirect_stdout=sys.stdout.isatty())
     return PlainProgress()
+
+
+def _is_file(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # it has no descriptor
+        return False
 
 
 @contextmanager
@@ -139,28 +158,35 @@ def drawn(report: Report, elapsed_s: float) -> Any:
 
     ended = report.done + report.failed + report.skipped
     bar = ProgressBar(total=max(1, report.total), completed=ended, pulse=not report.listed, width=60)
-    parts: list[Any] = [Text(headline(report, elapsed_s)), bar, _workers(report)]
-    rest = len(report.workers) - _ROWS_MAX
+    waiting = report.waiting()
+    rows_max = _ROWS_WAITING if waiting else _ROWS_MAX
+    parts: list[Any] = [Text(headline(report, elapsed_s)), bar, _workers(report, rows_max)]
+    rest = len(report.workers) - rows_max
     if rest > 0:
-        parts.append(Text(f"… and {rest} more workers"))
-    parts += [Text(line) for line in report.waiting()[:1]]
+        parts.append(Text(f"… and {count(rest, 'more worker')}"))
+    parts += [Text(_cut(line)) for line in waiting[: 1 + _WAITING_MAX]]
     return Group(*parts)
 
 
-def _workers(report: Report) -> Table:
+def _cut(line: str) -> str:
+    return line if len(line) <= _TROUBLE_MAX else f"{line[: _TROUBLE_MAX - 1]}…"
+
+
+def _workers(report: Report, rows_max: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("worker", "state", "done", "rejected", "retried", "failed"):
-        justify: Literal["left", "right"] = "left" if header in ("worker", "state") else "right"
-        table.add_column(header, justify=justify, no_wrap=True, overflow="ellipsis")
-    for row in list(report.workers.values())[:_ROWS_MAX]:
-        table.add_row(*(Text(str(cell)) for cell in _cells(row)))
+    for header in _WORDS:  # these alone give way where the terminal is narrow
+        table.add_column(header)
+    for header in _NUMBERS:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in list(report.workers.values())[:rows_max]:
+        table.add_row(*(Text(str(cell), no_wrap=True, overflow="ellipsis") for cell in _cells(row)))
     return table
 
 
 def _cells(row: WorkerRow) -> tuple[object, ...]:
     state = f"{row.state}: {row.reason}" if row.reason else row.state
-    return (row.name, state[:50], row.done, row.rejected, row.retried, row.failed)
+    return (row.name, state[:50], row.done, row.rejected, row.delayed, row.retried, row.failed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from imgpipe import api, limits
+from imgpipe.client import Job
 from imgpipe.commands.attending import attend
-from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities
+from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities, Whole
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.job_options import Asked, job_options
 from imgpipe.loop import run as run_loop
@@ -28,7 +29,7 @@ EXAMPLES = (
 @click.option(
     "-j",
     "--slots",
-    type=click.IntRange(1, limits.SLOTS_MAX),
+    type=Whole(1, limits.SLOTS_MAX),
     metavar="N",
     help="Processes in all.  [default: CPUs]",
 )
@@ -54,6 +55,10 @@ def command(asked: Asked, slots: int | None, load: tuple[float, ...], delay: flo
     async def work(interrupts: Interrupts) -> int:
         cluster = api.embedded(asked.request, slots=slots, loads=load, delay_s=delay, seed=seed)
         async with cluster:
-            return await attend(cluster.client, asked, interrupts)
+            return await attend(cluster.client, asked, interrupts, leaving=_leaving)
 
     return run_loop(attended(work))
+
+
+def _leaving(job: Job | None) -> str:
+    return "leaving now; what was in hand is not done"

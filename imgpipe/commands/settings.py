@@ -4,7 +4,8 @@
     slots = 4
     op = ["grayscale", "blur:size=5"]
 
-A flag beats an environment variable beats this file. An unknown table or key is an error.
+A flag beats an environment variable beats this file. An unknown table or key is an error, and so is a value
+of another type. What is said wrongly is blamed on the place that said it: see `place`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from imgpipe.errors import UsageError, nearest
 
@@ -51,7 +53,7 @@ def checked(table: dict[str, Any], command: str, parameters: Iterable[click.Para
     Raises
     ------
     UsageError
-        A key is not an option of the command.
+        A key is not an option of the command, or its value has another type.
     """
     options = {option.name: option for option in parameters if isinstance(option, click.Option)}
     defaults = {}
@@ -60,6 +62,39 @@ def checked(table: dict[str, Any], command: str, parameters: Iterable[click.Para
         if option is None or option.name is None:
             known = [name.replace("_", "-") for name in options if name]
             raise UsageError(f"{FILE}: [{command}]: unknown option {key!r}{nearest(key, known)}")
-        single = option.multiple and not isinstance(value, list)
-        defaults[option.name] = [value] if single else value
+        values = value if isinstance(value, list) and _takes_lists(option) else [value]
+        expected, types = _expected(option)
+        for one in values:
+            if type(one) not in types:
+                raise UsageError(f"{FILE}: [{command}] {key}: expected {expected}, got {one!r}")
+        defaults[option.name] = values if option.multiple else value
     return defaults
+
+
+def _takes_lists(option: click.Option) -> bool:
+    return option.multiple or getattr(option.type, "takes_lists", False)
+
+
+def _expected(option: click.Option) -> tuple[str, tuple[type, ...]]:
+    """Which values an option takes in the file: in words, and as types (a flag is no number)."""
+    if option.is_flag:
+        return "true or false", (bool,)
+    if getattr(option.type, "takes_lists", False):
+        return "a number, text, or a list of numbers", (int, float, str)
+    if isinstance(option.type, click.IntRange):
+        return "a whole number", (int,)
+    if isinstance(option.type, click.FloatRange):
+        return "a number", (int, float)
+    return "text", (str,)
+
+
+def place(context: click.Context | None, parameter: click.Parameter | None) -> str:
+    """Which variable or which line of the file gave a parameter its value; nothing where a word did."""
+    if context is None or parameter is None or parameter.name is None:
+        return ""
+    match context.get_parameter_source(parameter.name):
+        case ParameterSource.ENVIRONMENT:
+            return f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+        case ParameterSource.DEFAULT_MAP:
+            return f"{FILE}: [{context.command.name}] {parameter.name.replace('_', '-')}"
+    return ""

@@ -8,10 +8,21 @@ from typing import Any
 import click
 
 from imgpipe import api
-from imgpipe.commands.base import PROBABILITY, SECONDS, SEED, Command, Probabilities, verbosity
+from imgpipe.commands.base import (
+    MODE_NAMES,
+    PROBABILITY,
+    SECONDS,
+    SEED,
+    Command,
+    Probabilities,
+    Whole,
+    checked_by,
+    verbosity,
+)
+from imgpipe.commands.words import count
 from imgpipe.errors import UsageError
 from imgpipe.limits import SLOTS_MAX
-from imgpipe.scheduling.placement import MODES
+from imgpipe.scheduling.placement import find
 from imgpipe.scheduling.simulation import SimulationSpec, simulate
 
 EXAMPLES = (
@@ -26,15 +37,11 @@ EXAMPLES = (
 
 @click.command("simulate", cls=Command, examples=EXAMPLES)
 @click.option("--loads", type=Probabilities(), help="A worker for each value, with that load.")
-@click.option(
-    "--workers", type=click.IntRange(1, 1_000_000), metavar="N", help="Instead: so many.  [default: 4]"
-)
+@click.option("--workers", type=Whole(1, 1_000_000), metavar="N", help="Instead: so many.  [default: 4]")
 @click.option("--load", type=PROBABILITY, metavar="P", help="… each with this load.  [default: 0]")
+@click.option("--slots", type=Whole(1, SLOTS_MAX), metavar="N", default=2, show_default=True, help="Of each.")
 @click.option(
-    "--slots", type=click.IntRange(1, SLOTS_MAX), metavar="N", default=2, show_default=True, help="Of each."
-)
-@click.option(
-    "--tasks", type=click.IntRange(0), metavar="M", default=1000, show_default=True, help="Images of the job."
+    "--tasks", type=Whole(0), metavar="M", default=1000, show_default=True, help="Images of the job."
 )
 @click.option(
     "--service",
@@ -52,10 +59,8 @@ EXAMPLES = (
     metavar="S",
     help="Seconds that a load delays an image.",
 )
-@click.option("--mode", metavar="|".join(MODES), default=api.MODE, show_default=True)
-@click.option(
-    "--trials", type=click.IntRange(1), metavar="K", default=1, show_default=True, help="So many jobs."
-)
+@click.option("--mode", metavar=MODE_NAMES, default=api.MODE, show_default=True, callback=checked_by(find))
+@click.option("--trials", type=Whole(1), metavar="K", default=1, show_default=True, help="So many jobs.")
 @click.option(
     "--seed", type=SEED, metavar="N", default=0, show_default=True, help="The same seed, the same output."
 )
@@ -101,14 +106,15 @@ def _text(spec: SimulationSpec, summary: dict[str, Any]) -> str:
     expected = summary["expected_makespan_s"]
     beside = "no closed form applies" if expected is None else f"closed form: {expected:.3f} s"
     span = summary["makespan_s"]
+    workers = f"{count(len(spec.loads), 'worker')} with {count(spec.slots, 'slot')}"
     lines = (
+        ("mode", f"{summary['mode']}, {workers}, {count(spec.tasks, 'image')}"),
         (
-            "mode",
-            f"{summary['mode']}, {len(spec.loads)} workers with {spec.slots} slots, {spec.tasks} images",
+            "makespan",
+            f"{span['mean']:.3f} s ± {span['sem']:.3f} over {count(spec.trials, 'trial')}; {beside}",
         ),
-        ("makespan", f"{span['mean']:.3f} s ± {span['sem']:.3f} over {spec.trials} trials; {beside}"),
         ("assignments", f"{summary['assignments_per_image']:.3f} an image"),
         ("delayed", f"{100 * summary['delayed_share']:.1f} % of the images"),
-        ("rejections", f"{summary['rejections']}, {summary['forced']} images forced"),
+        ("rejections", f"{summary['rejections']}, {count(summary['forced'], 'image')} forced"),
     )
     return "\n".join(f"{name:<12} {words}" for name, words in lines)

@@ -9,9 +9,10 @@ import click
 
 from imgpipe.client import Client
 from imgpipe.commands import tables
-from imgpipe.commands.base import Command, verbosity
+from imgpipe.commands.base import Command, checked_by, verbosity
 from imgpipe.commands.fleet_file import coordinator_at
 from imgpipe.commands.interrupts import Interrupts, attended
+from imgpipe.commands.words import count
 from imgpipe.loop import run as run_loop
 from imgpipe.machines import Address
 from imgpipe.protocol import Status
@@ -32,6 +33,7 @@ JOB = ("job", "mode", "state", "source", "output", "total", "done", "failed", "r
     "-c",
     "--coordinator",
     metavar="HOST:PORT",
+    callback=checked_by(coordinator_at),
     help="Where it is.  [default: the line in machines.txt, else 127.0.0.1:9190]",
 )
 @click.option("--json", is_flag=True, help="One object on stdout.")
@@ -70,7 +72,7 @@ def _record(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
 
 def _show(status: Status, address: Address) -> None:
     live = sum(row[2] == "live" for row in status.workers)
-    print(f"coordinator {status.name} at {address}: {live} of {len(status.workers)} workers live")
+    print(f"coordinator {status.name} at {address}: {live} of {count(len(status.workers), 'worker')} live")
     for names, rows in ((WORKER, status.workers), (JOB, status.jobs)):
         if rows:
             print()

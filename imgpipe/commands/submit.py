@@ -6,9 +6,9 @@ import json as json_lines
 
 import click
 
-from imgpipe.client import Client
+from imgpipe.client import Client, Job
 from imgpipe.commands.attending import attend
-from imgpipe.commands.base import Command
+from imgpipe.commands.base import Command, checked_by
 from imgpipe.commands.fleet_file import coordinator_at
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.job_options import Asked, job_options
@@ -27,6 +27,7 @@ EXAMPLES = (
     "-c",
     "--coordinator",
     metavar="HOST:PORT",
+    callback=checked_by(coordinator_at),
     help="Where it is.  [default: the line in machines.txt, else 127.0.0.1:9190]",
 )
 @click.option("--detach", is_flag=True, help="Print the job's id and leave; the job goes on.")
@@ -36,9 +37,17 @@ def command(asked: Asked, coordinator: str | None, detach: bool) -> int:
 
     async def work(interrupts: Interrupts) -> int:
         async with await Client.connect(address) as client:
-            return await (_leave(client, asked) if detach else attend(client, asked, interrupts))
+            if detach:
+                return await _leave(client, asked)
+            return await attend(client, asked, interrupts, leaving=_leaving)
 
     return run_loop(attended(work))
+
+
+def _leaving(job: Job | None) -> str:
+    if job is None:
+        return "leaving now; `imgpipe status` shows whether the coordinator took the job"
+    return f"leaving now; job {job.id} was asked to stop, and finishes what is in hand"
 
 
 async def _leave(client: Client, asked: Asked) -> int:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imgpipe import api, limits
-from imgpipe.commands.base import PORT, PROBABILITY, SECONDS, SEED, Command, verbosity
+from imgpipe.commands.base import PORT, PROBABILITY, SECONDS, SEED, Command, Whole, checked_by, verbosity
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.outcome import say
+from imgpipe.errors import UsageError
 from imgpipe.loop import run as run_loop
-from imgpipe.machines import WORKER_PORT
+from imgpipe.machines import WORKER_PORT, Address
 from imgpipe.storage import parse_roots
 
 if TYPE_CHECKING:
     from imgpipe.worker import Worker
+
+_NAME_MAX = 256  # characters: what a name may have on the wire
 
 EXAMPLES = (
     ("imgpipe worker --load 0.2 --port 9090", "on this machine, with a simulated load"),
@@ -26,11 +29,20 @@ EXAMPLES = (
 )
 
 
+def _check_name(name: str) -> None:
+    """As machines.txt has it, where a name is a word."""
+    if not (0 < len(name) <= _NAME_MAX and name.isprintable() and name.split() == [name] and "#" not in name):
+        rule = f"1 to {_NAME_MAX} printable characters, without blanks and '#'"
+        raise UsageError(f"name {name[:40]!r}: expected {rule}")
+
+
 @click.command("worker", cls=Command, examples=EXAMPLES)
 @click.option(
     "-p", "--port", type=PORT, metavar="N", default=WORKER_PORT, show_default=True, help="0 picks one."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host", metavar="HOST", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
 @click.option(
     "--load",
     type=PROBABILITY,
@@ -49,13 +61,19 @@ EXAMPLES = (
 )
 @click.option("--seed", type=SEED, metavar="N", help="Makes refusals and delays repeatable.")
 @click.option(
-    "-j", "--slots", type=click.IntRange(1, limits.SLOTS_MAX), metavar="N", help="Processes.  [default: CPUs]"
+    "-j", "--slots", type=Whole(1, limits.SLOTS_MAX), metavar="N", help="Processes.  [default: CPUs]"
 )
-@click.option("--name", help="What it is called where machines.txt has no name.  [default: this host's]")
+@click.option(
+    "--name",
+    metavar="NAME",
+    callback=checked_by(_check_name),
+    help="What it is called where machines.txt has no name.  [default: this host's]",
+)
 @click.option(
     "--root",
     multiple=True,
     metavar="NAME=PATH",
+    callback=checked_by(lambda specs: parse_roots(specs, os.getcwdb())),
     help="A directory it may touch, and its name on every machine; repeat it.  [default: .=this directory]",
 )
 @verbosity
@@ -81,7 +99,7 @@ def _made(
 async def _serve(worker: Worker, options: dict[str, Any], interrupts: Interrupts) -> int:
     port = await worker.start()
     slots = options["slots"] or api.cpu_count()
-    where = f"{options['host']}:{port}"
+    where = Address(options["host"], port)
     print(
         f"imgpipe worker {worker.name} listening on {where}, {slots} slots, load {options['load']:g}",
         flush=True,
@@ -93,5 +111,6 @@ async def _serve(worker: Worker, options: dict[str, Any], interrupts: Interrupts
         draining.append(asyncio.ensure_future(worker.drain()))
 
     interrupts.first = drain
+    interrupts.leaving = lambda: say("stopping now")
     await worker.serve()
     return 0

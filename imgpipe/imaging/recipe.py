@@ -27,7 +27,7 @@ from imgpipe.imaging import codecs, recipe_toml
 from imgpipe.imaging.codecs import QUALITY, checked_format, checked_quality
 from imgpipe.imaging.operations import Operation, Step, find, parse
 from imgpipe.imaging.pixels import Image
-from imgpipe.schema import elided
+from imgpipe.schema import WORD, elided
 
 LAYOUT = 1  # of the array; another layout is another number
 DEFAULT = "edges"
@@ -94,7 +94,7 @@ class Recipe:
         ProtocolError
             It does not have the shape of a recipe.
         """
-        if not _is_recipe(array):
+        if not _is_recipe(array) or len(msgpack.packb(array)) > limits.RECIPE_MAX:
             raise ProtocolError(f"expected a recipe [{LAYOUT}, steps, format, quality], got {elided(array)}")
         steps = tuple(Step(name, version, parameters) for name, version, parameters in array[1])
         return cls(steps, array[2], array[3])
@@ -180,7 +180,7 @@ def _is_step(step: Any) -> bool:
     if type(step) is not tuple or len(step) != 3:
         return False
     name, version, parameters = step
-    typed = type(name) is str and type(version) is int and type(parameters) is tuple
+    typed = WORD.accepts(name) and type(version) is int and type(parameters) is tuple
     return typed and all(map(_is_pair, parameters))
 
 

@@ -31,7 +31,7 @@ from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import Job
 from imgpipe.rows import DoneRow, FailedRow
 from imgpipe.schema import shown
-from imgpipe.storage import Folder, nonce_name, reason, temporary_name
+from imgpipe.storage import Folder, KeptOpen, nonce_name, reason, temporary_name
 
 __all__ = [
     "Committed",
@@ -49,6 +49,8 @@ __all__ = [
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EIO)
 # Nothing more can be written here, whatever the image.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# This process has too little of something: another, or this one later, may have enough.
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,10 @@ class _UnseenError(Exception):
 class Workplace:
     """A job's constants inside one process. Not for several threads at once."""
 
-    def __init__(self, job: Job, roots: Mapping[str, bytes]) -> None:
+    def __init__(self, job: Job, roots: Mapping[str, bytes], kept: KeptOpen | None = None) -> None:
         """``roots`` are absolute paths by name. No folder is looked at yet: ask `ready`.
+
+        Workplaces of one process share the room in ``kept``.
 
         Raises
         ------
@@ -98,6 +102,7 @@ class Workplace:
             The recipe is not one.
         """
         self._job = job
+        self._kept = KeptOpen(limits.DIRECTORY_CACHE) if kept is None else kept
         self._nonce = nonce_name(job.job)
         self._source: Folder | None = None
         self._output: Folder | None = None
@@ -122,8 +127,8 @@ class Workplace:
             return ""
         self.close()
         try:
-            self._source = Folder(self._source_root, self._job.source)
-            self._output = Folder(self._output_root, self._job.output)
+            self._source = Folder(self._source_root, self._job.source, kept=self._kept)
+            self._output = Folder(self._output_root, self._job.output, kept=self._kept)
             why = self._unseen(self._source, self._output)
         except OSError as error:
             why = f"{shown(error.filename or b'')}: {reason(error)}".lstrip(": ")
@@ -191,7 +196,8 @@ class Workplace:
             raise ImageError(Kind.TOO_LARGE, "out of memory", again=True) from None
         except OSError as error:
             if error.errno not in _GONE:
-                raise ImageError(Kind.UNREADABLE, f"cannot be read: {reason(error)}") from None
+                again = error.errno in _SCARCE
+                raise ImageError(Kind.UNREADABLE, f"cannot be read: {reason(error)}", again=again) from None
             self._look_again()
             raise ImageError(Kind.MISSING, f"gone since it was listed: {reason(error)}") from None
 
@@ -208,7 +214,8 @@ class Workplace:
                 raise _UnseenError(f"{shown(output.path)}: {reason(error)}") from None
             if error.errno in _GONE:
                 self._look_again()
-            raise ImageError(Kind.UNWRITABLE, f"cannot be written: {reason(error)}") from None
+            again = error.errno in _SCARCE
+            raise ImageError(Kind.UNWRITABLE, f"cannot be written: {reason(error)}", again=again) from None
 
     def _look_again(self) -> None:
         if why := self.ready():

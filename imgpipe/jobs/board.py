@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from imgpipe import limits
@@ -22,10 +23,11 @@ from imgpipe.facts import Fact, Found, Ignored, Listed, Opened, Planned
 from imgpipe.jobs import intake
 from imgpipe.jobs.following import Followed
 from imgpipe.jobs.listing import Batch, Listing
+from imgpipe.loop import in_thread
 from imgpipe.protocol import SubmitRequest
 from imgpipe.scheduling.records import JobRecord
 from imgpipe.scheduling.scheduler import Scheduler
-from imgpipe.schema import shown
+from imgpipe.schema import is_relative, shown
 from imgpipe.storage import Collisions, Roots
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class LiveJob:
         self.followed = Followed(plan.job)
         self.listing: Listing | None = None
         self.fed = 0  # empty tasks found so far
+        self.sweeps: list[asyncio.Future[None]] = []  # clean-ups under way
         self.record: JobRecord | None = (
             None  # its sums; of a dry run, of which the scheduler never hears, too
         )
@@ -54,21 +57,23 @@ class LiveJob:
     def writes(self) -> bool:
         return not (self.plan.empty or self.plan.request.dry_run)
 
-    def row(self) -> tuple[Any, ...]:
-        """For `Status`."""
+    def row(self, reasons: list[str]) -> tuple[Any, ...]:
+        """For `Status`. ``reasons`` are why workers do not see its folders."""
         plan, record = self.plan, self.record
         sums = (record.total, record.done, record.failed, record.remaining) if record else (0, 0, 0, 0)
         state = record.state if record else "opening"
         paths = (plan.source.path, plan.output.path)
-        return (plan.job, plan.spec.mode.name, state, *paths, *sums, self._why()[:1000])
+        return (plan.job, plan.spec.mode.name, state, *paths, *sums, self._why(reasons)[:1000])
 
-    def _why(self) -> str:
+    def _why(self, reasons: list[str]) -> str:
         record = self.record
         if record is None or record.problem:
             return record.problem if record else ""
         if record.ended or record.eligible or self.plan.request.dry_run:
             return ""
-        return "no live worker sees its folders" if record.introduced else "waiting for its first names"
+        if not record.introduced:
+            return "waiting for its first names"
+        return "; ".join(["no live worker sees its folders", *reasons])
 
 
 class Jobs:
@@ -123,14 +128,14 @@ class Jobs:
             Its recipe is none.
         """
         self._refuse_if_busy()
-        plan = await asyncio.to_thread(intake.understand, self._new_id(), request, self._roots)
+        plan = await in_thread(intake.understand, self._new_id(), request, self._roots)
         self._refuse_if_busy(plan)
         job = self._jobs[plan.job] = LiveJob(plan)  # from here on its output is taken
         try:
             if request.dry_run:
                 self._open_dry(job)
             else:
-                self._open(job, await asyncio.to_thread(intake.prepare, plan))
+                self._open(job, await in_thread(intake.prepare, plan))
         except BaseException:
             del self._jobs[plan.job]
             raise
@@ -221,7 +226,7 @@ class Jobs:
     def _planned(self, job: LiveJob, sums: JobRecord, batch: Batch) -> None:
         """A batch of a dry run."""
         target = job.plan.recipe.target
-        facts: list[Fact] = [Planned(name, target(name)) for name, _ in batch.images]
+        facts: list[Fact] = [_plan_of(name, target(name)) for name, _ in batch.images]
         facts += [Planned(name, target(name), words) for name, _, words in batch.failed]
         if job.plan.request.list_ignored:
             facts += [Ignored(name, why) for name, why in batch.ignored]
@@ -237,6 +242,17 @@ class Jobs:
         if batch.last:
             self._finish(job, sums)
         self._wake()
+
+    def not_seen(self, name: str) -> None:
+        """A worker does not see the folders: have it asked, the next time, for what is there now."""
+        job = self._jobs.get(name)
+        if job is not None and job.writes and job.record is not None and not job.record.ended:
+            self._spawn(self._sample_again(job, job.record))
+
+    async def _sample_again(self, job: LiveJob, record: JobRecord) -> None:
+        names = [name for name, _ in record.samples] + [task.name for task in islice(record.queue, 3)]
+        fresh = await in_thread(intake.sampled, job.plan, names)
+        record.samples[:] = fresh[:3]
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -274,7 +290,7 @@ class Jobs:
         """Clean up its files, then tell."""
         if job.listing is not None:
             job.listing.stop()
-        await asyncio.to_thread(intake.clean, job.plan, record.written_off)
+        await asyncio.gather(*job.sweeps, in_thread(intake.clean, job.plan, record.written_off))
         self._finish(job, record)
 
     def _finish(self, job: LiveJob, record: JobRecord) -> None:
@@ -283,15 +299,23 @@ class Jobs:
         job.followed.add([record.summary()], now)
         job.followed.finish(now - job.opened_at, now)
         log.info("job %s: %s", job.plan.job, record.state)
-        finished = [other.plan.job for other in self if other.followed.finished]
+        finished = [
+            other.plan.job for other in self if other.followed.finished and not other.followed.followers
+        ]
         for name in finished[: -limits.FINISHED_JOBS_MAX]:
             del self._jobs[name]
         self._one_ended.set()
 
     # --- followers ------------------------------------------------------------------------------
 
-    def tell(self, job: str, facts: list[Fact]) -> None:
-        self._jobs[job].followed.add(facts, time.monotonic())
+    def tell(self, name: str, facts: list[Fact]) -> None:
+        job = self._jobs[name]
+        job.followed.add(facts, time.monotonic())
+        if job.record is not None and len(job.record.written_off) > limits.WRITTEN_OFF_MAX:
+            # Where image after image takes its process down, what is to be cleaned up must not pile up.
+            swept, job.record.written_off = job.record.written_off, []
+            job.sweeps = [sweep for sweep in job.sweeps if not sweep.done()]
+            job.sweeps.append(in_thread(intake.sweep, job.plan, swept))
 
     def push(self, stream: Stream) -> None:
         """The stream takes more again."""
@@ -301,6 +325,12 @@ class Jobs:
     def leave(self, stream: Stream) -> None:
         for job in self:
             job.followed.leave(stream)
+
+
+def _plan_of(name: bytes, target: bytes) -> Planned:
+    if is_relative(target):
+        return Planned(name, target)
+    return Planned(name, b"", "the name of its output would be too long")
 
 
 def _opened(plan: intake.Plan) -> Opened:

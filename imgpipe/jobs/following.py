@@ -35,6 +35,11 @@ class Followed:
         self._finished: Finished | None = None
 
     @property
+    def followers(self) -> int:
+        """How many have not been told everything yet."""
+        return len(self._followers)
+
+    @property
     def finished(self) -> bool:
         return self._finished is not None
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from imgpipe import storage
@@ -23,6 +24,7 @@ from imgpipe.protocol import Job, SubmitRequest
 from imgpipe.scheduling.placement import find
 from imgpipe.scheduling.records import JobSpec
 from imgpipe.schema import shown
+from imgpipe.storage.globs import matcher
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ def understand(job: str, request: SubmitRequest, roots: storage.Roots) -> Plan:
     """
     recipe = Recipe.from_array(request.recipe)
     mode = find(request.mode)
+    for patterns in (request.include, request.exclude):
+        matcher(patterns)  # it says what is wrong with one, and where the user can still be told
     if request.existing not in ("skip", "redo", "error"):
         raise UsageError(f"existing: expected skip, redo or error, got {request.existing!r}")
     if request.count:
@@ -104,11 +108,11 @@ def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place,
     listed, default = storage.layout(request.source)
     source = _place(listed, roots)
     try:
-        source.open().close()
+        with source.open() as folder:
+            folder.exists(b".imgpipe")  # whether entries can be looked at: a listing alone does not tell
     except OSError as error:
         raise UsageError(
-            f"{shown(listed)}: {storage.reason(error)}; "
-            "SOURCE is a directory of images that the coordinator sees"
+            f"{shown(listed)}: {storage.reason(error)}; SOURCE is a directory of images"
         ) from None
     output = _place(request.output or default, roots)
     skip = storage.check_output(source.path, output.path)
@@ -141,20 +145,42 @@ def prepare(plan: Plan) -> storage.Collisions:
     return storage.Collisions(plan.recipe.changes_suffix, folds)
 
 
+def sampled(plan: Plan, names: Iterable[bytes]) -> list[tuple[bytes, int]]:
+    """Those of these names that are there now, with their sizes now: what a worker should look for."""
+    found = []
+    with suppress(OSError), plan.source.open() as folder:
+        for name in names:
+            with suppress(OSError):
+                found.append((name, folder.size(name)))
+    return found
+
+
 def clean(plan: Plan, written_off: Iterable[tuple[bytes, int]]) -> None:
     """Remove the nonce, then what attempts that were written off may have left. What is gone is gone."""
-    if plan.empty:
+    _remove_all(plan, [storage.nonce_name(plan.job)])
+    sweep(plan, written_off)
+
+
+def sweep(plan: Plan, written_off: Iterable[tuple[bytes, int]]) -> None:
+    """Remove what attempts that were written off may have left, while the job goes on."""
+    _remove_all(plan, [_temporary(plan, name, attempt) for name, attempt in written_off])
+
+
+def _temporary(plan: Plan, name: bytes, attempt: int) -> bytes:
+    directory, slash, _ = plan.recipe.target(name).rpartition(b"/")
+    return directory + slash + storage.temporary_name(plan.job, attempt)
+
+
+def _remove_all(plan: Plan, names: list[bytes]) -> None:
+    if plan.empty or not names:
         return
+    where = shown(plan.output.path)
     try:
         with plan.output.open() as folder:
-            _remove(folder, storage.nonce_name(plan.job))
-            for name, attempt in written_off:
-                directory, slash, _ = plan.recipe.target(name).rpartition(b"/")
-                _remove(folder, directory + slash + storage.temporary_name(plan.job, attempt))
+            for name in names:
+                _remove(folder, name)
     except OSError as error:
-        log.warning(
-            "job %s: cannot clean up in %s: %s", plan.job, shown(plan.output.path), storage.reason(error)
-        )
+        log.warning("job %s: cannot clean up in %s: %s", plan.job, where, storage.reason(error))
 
 
 def _remove(folder: storage.Folder, name: bytes) -> None:

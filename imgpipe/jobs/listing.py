@@ -9,6 +9,7 @@ cannot keep the process from ending.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from imgpipe import limits, storage
 from imgpipe.errors import Kind
 from imgpipe.jobs.intake import SUFFIXES, Plan
 from imgpipe.schema import shown
+
+log = logging.getLogger(__name__)
 
 #: Batches asked for ahead, so that the thread works while the loop does.
 AHEAD = 4
@@ -49,6 +52,8 @@ class Listing:
         self._wanted = threading.Semaphore(0)
         self._asked = 0
         self._stopped = False
+        self._lost = 0  # entries that could not be looked at
+        self._first_lost = ""
         self._thread = threading.Thread(target=self._run, name=f"listing {plan.job}", daemon=True)
         self._thread.start()
 
@@ -71,10 +76,14 @@ class Listing:
                 if self._stopped:
                     return
                 self._hand_over(batch)
+            last.problem = self._lost_words()
         except OSError as error:
             last.problem = (
                 f"the listing of {shown(self._plan.source.path)} ended early: {storage.reason(error)}"
             )
+        except Exception as error:  # whatever it is, the job must not wait for names for ever
+            log.exception("job %s: a fault of imgpipe's own in the listing", self._plan.job)
+            last.problem = f"the listing failed: {type(error).__name__}: {error}"
         if not self._stopped:
             self._hand_over(last)
 
@@ -95,16 +104,26 @@ class Listing:
             folder, suffixes=SUFFIXES, include=request.include, exclude=request.exclude, skip=self._plan.skip
         )
 
+    def _lost_words(self) -> str:
+        """What could not be looked at, and may have held images; nothing if there was no such thing."""
+        if not self._lost:
+            return ""
+        others = f" and {self._lost - 1} other{'s' * (self._lost > 2)}" if self._lost > 1 else ""
+        return f"not everything could be read: {self._first_lost}{others}; images there are not in this job"
+
     def _sort_in(self, found: storage.Entry | storage.Passed, batch: Batch) -> None:
         if isinstance(found, storage.Passed):
             batch.ignored.append((found.name, found.why))
+            if found.lost:
+                self._lost += 1
+                self._first_lost = self._first_lost or f"{shown(found.name)} ({found.why})"
             return
         first = self._collisions.first(found.name, self._plan.recipe.target(found.name))
         if first is None:
             batch.images.append((found.name, found.size))
         else:
-            words = f"its output would be the same file as that of {shown(first)}, which was listed first"
-            batch.failed.append((found.name, Kind.COLLISION, words))
+            words = f"its output would be that of {shown(first)}, which was listed first"
+            batch.failed.append((found.name, Kind.COLLISION, words[: limits.TEXT_MAX]))
 
     def _hand_over(self, batch: Batch) -> None:
         try:

@@ -6,6 +6,9 @@ given images ahead, so that it does not wait for its parent between two: as many
 there the way through the parent costs nothing, and an image queued behind a slow one would wait for it while
 other processes are idle.
 
+At most ``slots`` processes hold images at once: machines.txt may give imgpipe less of a machine than its
+worker offers, and the rest stay idle.
+
 An image that is to be alone goes to an idle process, which gets nothing else until it has answered. While
 one waits nothing is given ahead, so a process does become idle.
 """
@@ -68,11 +71,14 @@ def _fits(held: int, ahead_s: float, cost_s: float, measured: bool) -> bool:
 class Feeder:
     """Images without a process, and processes that may have room."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int) -> None:
+        """``slots``: processes that may hold images at once. It may be changed at any time."""
+        self.slots = slots
         self._ready: deque[Image] = deque()
         self._alone: deque[Image] = deque()
         self._idle: dict[Holder, None] = {}
         self._busy: dict[Holder, None] = {}  # … that may be given something ahead
+        self._holding: set[Holder] = set()
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._alone)
@@ -100,6 +106,10 @@ class Feeder:
         """A process has given or taken something, begun or ended."""
         self._idle.pop(holder, None)
         self._busy.pop(holder, None)
+        if holder.held:
+            self._holding.add(holder)
+        else:
+            self._holding.discard(holder)
         if holder.takes and not holder.held:
             self._idle[holder] = None
         elif holder.takes and not holder.alone:
@@ -107,21 +117,27 @@ class Feeder:
 
     def feed(self) -> None:
         """Give out what can be given out."""
-        while self._alone and self._idle:
+        while self._alone and self._free:
             self._give(self._first(self._idle), [self._alone.popleft()])
-        self._spread(self._idle)
-        if not self._alone:
-            self._spread(self._busy)
+        while self._ready and self._free:
+            self._share(self._idle, self._free)
+        if not self._alone and len(self._holding) <= self.slots:
+            while self._ready and self._busy:
+                self._share(self._busy, len(self._busy))
 
-    def _spread(self, holders: dict[Holder, None]) -> None:
-        """Equal shares, as far as there is room; who has none is not asked again until it changes."""
-        while self._ready and holders:
-            share = -(-len(self._ready) // len(holders))
-            holder = self._first(holders)
-            del holders[holder]
-            count = room(holder, islice(self._ready, share))
-            if count:
-                self._give(holder, [self._ready.popleft() for _ in range(count)])
+    @property
+    def _free(self) -> int:
+        """Idle processes that may be given something."""
+        return min(len(self._idle), max(0, self.slots - len(self._holding)))
+
+    def _share(self, holders: dict[Holder, None], count: int) -> None:
+        """One of so many gets its share, as far as it has room; if it has none, it is not asked again
+        until it changes."""
+        share = -(-len(self._ready) // count)
+        holder = self._first(holders)
+        del holders[holder]
+        if fit := room(holder, islice(self._ready, share)):
+            self._give(holder, [self._ready.popleft() for _ in range(fit)])
 
     def _give(self, holder: Holder, images: list[Image]) -> None:
         holder.give(images)

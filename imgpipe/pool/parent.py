@@ -60,7 +60,7 @@ class Pool:
         self._owner = owner
         self._works: dict[str, Work] = {}
         self._images: dict[Token, Image] = {}  # those somebody wants to hear of
-        self._feeder = Feeder()
+        self._feeder = Feeder(slots)
         self._valid_until = 0.0
         self._crew = Crew(slots, lambda keeper: Handle(keeper, roots, self._valid_until), self)
         self._loop = asyncio.get_running_loop()
@@ -160,6 +160,11 @@ class Pool:
         self._valid_until = until
         for handle in self._crew:
             handle.renew(until)
+
+    def limit(self, slots: int) -> None:
+        """Run at most so many images at once, until it is said anew; never more than the pool's slots."""
+        self._feeder.slots = max(1, min(slots, self.slots))
+        self._feed_soon()
 
     def take_back(self) -> dict[str, list[Token]]:
         """Begin nothing more: the images that no process has, by job.

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,7 @@ from imgpipe.protocol import (
     encode_batch,
 )
 from imgpipe.rows import Item, Token
+from imgpipe.storage import KeptOpen
 
 if TYPE_CHECKING:
     import cv2
@@ -129,6 +132,7 @@ class Process:
         self._sock = sock
         self._cell = cell
         self._roots = roots
+        self._kept = KeptOpen(limits.DIRECTORIES_OPEN)
         self._age = age
         self._frames = Frames()
         self._answers = Answers(sock)
@@ -165,7 +169,7 @@ class Process:
     def _job(self, job: Job) -> None:
         self._close(job.job)
         try:
-            workplace = task.Workplace(job, self._roots)
+            workplace = task.Workplace(job, self._roots, self._kept)
             place = Place(workplace, "", job.empty)
             why = workplace.ready()
         except ImgpipeError as error:
@@ -250,6 +254,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     tie_to(parent)
+    _allow_descriptors()
     sock, cell = _opened(socket_fd, cell_fd)
     try:
         roots = dict(map(_root, arguments[5:]))
@@ -269,6 +274,13 @@ def tie_to(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets us have: the usual 1,024 are meant for programs that call select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # a system without a limit still has one it does not tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _opened(socket_fd: int, cell_fd: int) -> tuple[socket.socket, Cell]:

@@ -34,6 +34,9 @@ WORKING = ("live", "suspect")
 #: States of a worker in which it does not work for the job, though it should.
 TROUBLED = ("aside", "gone", "down", "suspect")
 
+#: The numbers of a summary, in the order of its fields.
+_SUMS = ("total", "done", "failed", "skipped", "ignored", "rejections", "forced", "retries")
+
 
 @dataclass(slots=True)
 class WorkerRow:
@@ -48,6 +51,7 @@ class WorkerRow:
     rejected: int = 0
     retried: int = 0
     failed: int = 0
+    delayed: int = 0
     lost: int = 0
     busy_us: int = 0
 
@@ -154,6 +158,7 @@ class Report:
         row = self._row(fact.worker)
         row.rejected += fact.rejections
         row.retried += fact.retries
+        row.delayed += fact.delayed
         row.lost += fact.lost
         self.rejections += fact.rejections
         self.retries += fact.retries
@@ -209,6 +214,11 @@ class Report:
             return stopped if stopped is not None and self.state == "cancelled" else ExitCode.UNFINISHED
         return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
 
+    def working(self) -> list[WorkerRow]:
+        """Every worker that did something for the job, or could have, by name."""
+        rows = (row for row in self.workers.values() if row.took_part or row.state == "live")
+        return sorted(rows, key=lambda row: row.name)
+
     # --- words ----------------------------------------------------------------------------------
 
     def troubles(self) -> list[str]:
@@ -229,17 +239,15 @@ class Report:
     def summary(self, stopped: ExitCode | None = None) -> dict[str, Any]:
         """The last object of ``--json``."""
         object_: dict[str, Any] = {"event": "summary", "job": self.job, "mode": self.mode}
-        object_ |= {name: getattr(self, name) for name in ("total", "done", "failed", "skipped", "remaining")}
-        object_ |= {name: getattr(self, name) for name in ("ignored", "rejections", "forced", "retries")}
+        object_ |= {name: getattr(self, name) for name in _SUMS}
         object_["elapsed_s"] = _rounded(self.elapsed_s)
         object_["startup_s"] = _rounded(self.startup_s)
-        object_["state"] = self.state
+        object_["workers"] = {row.name: _worker_object(row) for row in self.working()}
+        object_["exit"] = int(self.exit_code(stopped))
+        object_ |= {"remaining": self.remaining, "state": self.state}  # from here on: fields added later
         if self.problem:
             object_["problem"] = self.problem
-        rows = (row for row in self.workers.values() if row.took_part or row.state == "live")
-        object_["workers"] = {row.name: _worker_object(row) for row in rows}
-        object_["exit"] = int(self.exit_code(stopped))
-        return object_
+        return object_ | {"troubles": self.troubles()}
 
 
 def _worker_object(row: WorkerRow) -> dict[str, Any]:
@@ -259,12 +267,35 @@ def _rounded(seconds: float | None) -> float | None:
 def _trouble(row: WorkerRow) -> str:
     where = f" at {row.address}" if row.address else ""
     why = f": {row.reason}" if row.reason else ""
-    return f"worker {row.name}{where} is {row.state}{why}{_remedy(row)}"
+    remedy = _remedy(row)
+    return f"{row.name}{where} is {row.state}{why}{'; ' if remedy else ''}{remedy}"
 
 
 def _remedy(row: WorkerRow) -> str:
+    """What a person can do about it; nothing where only waiting helps, or the reason says it already."""
+    if row.state == "aside":
+        fitting = (remedy for words, remedy in _ASIDE if any(word in row.reason for word in words))
+        return next(fitting, "")
     if row.state not in ("gone", "down"):
         return ""
+    if row.reason.startswith("refused"):
+        return (
+            "if another coordinator holds it, stop that one, or take the machine out of machines.txt; "
+            "then restart this coordinator, which does not dial a machine again that refused it"
+        )
     port = row.address.rpartition(":")[2]
     option = f" --port {port}" if port.isdigit() else ""
-    return f"; start it there with `imgpipe worker{option}`, and it joins by itself"
+    return f"start it there with `imgpipe worker{option}`, and it joins by itself"
+
+
+#: Words of the reason why a worker stands aside → what helps; the first line that fits is taken.
+_ASIDE = (
+    (("start it with",), ""),  # the reason says it already
+    (("no space left", "quota exceeded"), "free some space there"),
+    (("read-only file system", "permission denied"), "make the folder writable there"),
+    (
+        ("no such file", "not a directory", "no root", "mark is not there", "does not hold the images"),
+        "start it in the same shared directory, or with `--root NAME=PATH` of the same NAME, where it sees "
+        "the folder",
+    ),
+)

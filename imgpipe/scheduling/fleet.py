@@ -49,6 +49,7 @@ class Fleet:
 
     def become(self, worker: WorkerRecord, state: WorkerState, why: str) -> None:
         """Change a worker's state; a change nobody could notice tells nobody."""
+        why = why[: limits.TEXT_MAX]
         if (worker.state, worker.why) == (state, why):
             return
         self.live += (state is WorkerState.LIVE) - (worker.state is WorkerState.LIVE)
@@ -149,7 +150,8 @@ def _lacks(offer: Offer, job: JobRecord) -> str:
     spec, constants = job.spec, job.spec.constants
     missing = [name for name in spec.operations if name not in offer.operations]
     if missing:
-        return f"it has no operation {', '.join(missing)}: install the package that brings it there"
+        named = ", ".join(missing)[: limits.TEXT_MAX // 2]
+        return f"it has no operation {named}: install the package that brings it there"
     missing = [suffix for suffix in spec.codecs if suffix not in offer.codecs]
     if missing:
         return f"it cannot write {', '.join(missing)}"

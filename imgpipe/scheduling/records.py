@@ -280,7 +280,7 @@ class JobRecord:
         """The last fact."""
         rows = tuple(
             (name, sums.done, sums.rejections, sums.retries, sums.failed, sums.busy_us)
-            for name, sums in self.sums.items()
+            for name, sums in sorted(self.sums.items())[: limits.ENDED_ROWS]
         )
         return Ended(
             state=self.state,

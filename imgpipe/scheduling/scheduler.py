@@ -178,8 +178,6 @@ class Scheduler:
         record.listed = True
         record.ignored = max(record.ignored, ignored)
         record.problem = problem
-        if problem:
-            record.state = "failed"
         record.tell(Listed(record.total, record.ignored, problem))
         self._end_if_over(record)
 
@@ -420,7 +418,7 @@ class Scheduler:
             return
         job.ended = True
         if job.state == "running":
-            job.state = "done"
+            job.state = "failed" if job.problem else "done"
         del self.jobs[job.id]
         self._ended.append(job)
         for worker in self.fleet.workers.values():

@@ -136,6 +136,7 @@ class Result:
             "rejections": sum(trial.rejections for trial in self.trials),
             "forced": sum(trial.forced for trial in self.trials),
             "expected_makespan_s": _rounded(_expected(self.spec)),
+            "failed": sum(trial.failed for trial in self.trials),
         }
 
 

@@ -12,6 +12,7 @@
 Names are bytes everywhere: what the file system can hold, imgpipe can process.
 """
 
+from imgpipe.storage.descriptors import KeptOpen
 from imgpipe.storage.folder import Folder, reason
 from imgpipe.storage.listing import Entry, Passed, walk
 from imgpipe.storage.names import Collisions, folds_case, nonce_name, temporary_name
@@ -22,6 +23,7 @@ __all__ = [
     "Collisions",
     "Entry",
     "Folder",
+    "KeptOpen",
     "Passed",
     "Roots",
     "check_output",

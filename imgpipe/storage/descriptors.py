@@ -1,4 +1,4 @@
-"""Files by descriptor: opened below another without following links, read whole, written whole."""
+"""Files by descriptor: folders kept open, opens that follow no link, files read whole and written whole."""
 
 from __future__ import annotations
 
@@ -15,6 +15,47 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO witho
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 Data = bytes | bytearray | memoryview
+
+
+class KeptOpen:
+    """Descriptors of the folders used last, of one owner or of several that share the room.
+
+    Whatever one of them opens may close any of these descriptors: who needs one for longer than a call holds
+    a duplicate of it, and those who share are of one thread.
+    """
+
+    def __init__(self, count_max: int) -> None:
+        self._count_max = count_max
+        self._open: dict[tuple[object, bytes], int] = {}  # the one used last at the end
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def holds(self, owner: object, folder: bytes) -> bool:
+        return (owner, folder) in self._open
+
+    def use(self, owner: object, folder: bytes) -> int:
+        """The descriptor of this folder, now the one used last; -1 if it is not open."""
+        key = (owner, folder)
+        descriptor = self._open.pop(key, -1)
+        if descriptor >= 0:
+            self._open[key] = descriptor
+        return descriptor
+
+    def keep(self, owner: object, folder: bytes, descriptor: int) -> None:
+        """One that is not open yet; the one not used for longest makes room."""
+        while len(self._open) >= self._count_max:
+            os.close(self._open.pop(next(iter(self._open))))
+        self._open[owner, folder] = descriptor
+
+    def close_of(self, owner: object) -> None:
+        for key in [key for key in self._open if key[0] is owner]:
+            os.close(self._open.pop(key))
+
+    def close(self) -> None:
+        """Everybody's."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 def open_below(start: int, folder: bytes, make: bool) -> int:

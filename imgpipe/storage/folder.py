@@ -3,8 +3,9 @@
 *Inside.* The root may be reached through links: whoever named it chose so. Below it every part of a name is
 opened on its own, relative to the descriptor of the part before and never through a link; so a link that is
 swapped in between a look and an open is refused as well. Images come folder by folder, so the descriptors of
-the folders used last are kept. A folder removed or replaced since then answers ENOENT or ESTALE: then all
-descriptors are given up, and the open is tried once more from the root down.
+the folders used last are kept (`KeptOpen`). What fails because of them is tried once more without: a folder
+removed or replaced since then answers ENOENT or ESTALE, and is opened again from the root down; where no
+descriptor is left, all are given up.
 
 *Whole.* A commit writes a temporary file beside its target and renames it: readers see the old file or the
 new one. The rename is also the fence: whoever removes the temporary file first has taken the attempt's right
@@ -25,6 +26,7 @@ from imgpipe.storage.descriptors import (
     READ,
     ROOT,
     Data,
+    KeptOpen,
     create_anew,
     discard,
     fill,
@@ -33,6 +35,7 @@ from imgpipe.storage.descriptors import (
 )
 
 _STALE = (errno.ENOENT, errno.ESTALE)
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _NO_NAME = (b"", b".", b"..")
 _PROBE_SIZE = 4096  # bytes: one block, so that a full disk is noticed
@@ -53,8 +56,12 @@ class Folder:
     wrong with a file raises OSError, where nothing else is said. Not for several threads at once.
     """
 
-    def __init__(self, root: bytes, relative: bytes, *, make: bool = False) -> None:
+    def __init__(
+        self, root: bytes, relative: bytes, *, make: bool = False, kept: KeptOpen | None = None
+    ) -> None:
         """``root`` is absolute, ``relative`` below it (``b""``: the root), and made if missing with ``make``.
+
+        Folders given the same ``kept`` share its room.
 
         Raises
         ------
@@ -64,9 +71,9 @@ class Folder:
         self.root = root
         self.relative = relative
         self.path = os.path.join(root, relative) if relative else root
-        self._opened: dict[bytes, int] = {}  # folder → descriptor, the one used last at the end
+        self._kept = KeptOpen(limits.DIRECTORY_CACHE) if kept is None else kept
         try:
-            self._opened[b""] = self._open_fresh(b"", make)
+            self._kept.keep(self, b"", self._open_fresh(b"", make))
         except OSError as error:
             words = error.strerror
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
@@ -84,9 +91,7 @@ class Folder:
 
     def close(self) -> None:
         """Give all descriptors back. A later use opens anew."""
-        opened, self._opened = self._opened, {}
-        for descriptor in opened.values():
-            os.close(descriptor)
+        self._kept.close_of(self)
 
     def open_folder(self, folder: bytes = b"") -> int:
         """A new descriptor of a folder below, opened from the root down. The caller closes it."""
@@ -165,16 +170,18 @@ class Folder:
         if b"/" in temporary:
             raise ValueError(f"not the name of a file: {temporary!r}")
         folder, last = _split(name)
-        at, file = self._lasting(folder, lambda at: (at, create_anew(at, temporary)), make=True)
+        # a duplicate: what `still_valid` does with this folder may close the one that is kept
+        at, file = self._lasting(folder, lambda at: _begun(at, temporary), make=True)
         committed = False
         try:
             fill(file, data, fsync)
             committed = still_valid() and self._renamed(folder, at, temporary, last)
+            if committed and fsync:
+                os.fsync(at)
         finally:
             if not committed:
                 discard(at, temporary)
-        if committed and fsync:
-            os.fsync(at)
+            os.close(at)
         return committed
 
     def problem(self) -> str:
@@ -191,30 +198,46 @@ class Folder:
         try:
             return act(self._at(folder, make))
         except OSError as error:
-            if error.errno not in _STALE:
+            if not self._given_up(error):
                 raise
-        self.close()
         return act(self._at(folder, make))
 
+    def _given_up(self, error: OSError) -> bool:
+        """Whether descriptors that are kept may have caused this; then they are closed."""
+        if error.errno in _STALE:
+            self.close()
+        elif error.errno in _NONE_LEFT:
+            self._kept.close()
+        else:
+            return False
+        return True
+
     def _at(self, folder: bytes, make: bool = False) -> int:
-        descriptor = self._opened.pop(folder, -1)
+        descriptor = self._kept.use(self, folder)
         if descriptor < 0:
             descriptor = self._descend(folder, make)
-            if len(self._opened) >= limits.DIRECTORY_CACHE:
-                os.close(self._opened.pop(next(iter(self._opened))))
-        self._opened[folder] = descriptor
+            self._kept.keep(self, folder, descriptor)
         return descriptor
 
     def _descend(self, folder: bytes, make: bool) -> int:
         if not folder:
             return self._open_fresh(b"", make=False)
         known = folder.rpartition(b"/")[0]
-        while known and known not in self._opened:
+        while known and not self._kept.holds(self, known):
             known = known.rpartition(b"/")[0]
         rest = folder[len(known) + 1 :] if known else folder
         return open_below(self._at(known), rest, make)
 
     def _open_fresh(self, folder: bytes, make: bool) -> int:
+        try:
+            return self._open_from_root(folder, make)
+        except OSError as error:
+            if error.errno not in _NONE_LEFT:
+                raise
+        self._kept.close()
+        return self._open_from_root(folder, make)
+
+    def _open_from_root(self, folder: bytes, make: bool) -> int:
         root = os.open(self.root, ROOT)
         try:
             return open_below(root, b"/".join(filter(None, (self.relative, folder))), make)
@@ -239,6 +262,16 @@ class Folder:
             return os.path.samestat(os.fstat(fresh), os.fstat(at))
         finally:
             os.close(fresh)
+
+
+def _begun(at: int, temporary: bytes) -> tuple[int, int]:
+    """A duplicate of a folder's descriptor, and the new file in it."""
+    own = os.dup(at)
+    try:
+        return own, create_anew(own, temporary)
+    except BaseException:
+        os.close(own)
+        raise
 
 
 def _split(name: bytes) -> tuple[bytes, bytes]:

@@ -43,13 +43,19 @@ def matcher(patterns: Iterable[str]) -> Matcher:
     UsageError
         An empty pattern, a ``[`` without its ``]``, a range that runs backwards.
     """
-    compiled = [_compiled(pattern) for pattern in patterns]
+    compiled = [_compiled(_as_text(pattern)) for pattern in patterns]
 
     def matches(path: str) -> bool:
         name = path.rpartition("/")[2]
         return any(regex.fullmatch(path if whole else name) for regex, whole in compiled)
 
     return matches
+
+
+def _as_text(pattern: str) -> str:
+    if not pattern.isascii() and any("\ud800" <= character <= "\udfff" for character in pattern):
+        raise UsageError(f"pattern {pattern!r}: expected text; `?` matches a byte that is not UTF-8")
+    return pattern
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern[str], bool]:

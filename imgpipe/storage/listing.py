@@ -32,6 +32,7 @@ class Passed(NamedTuple):
 
     name: bytes
     why: str
+    lost: bool = False  # it may hold images, and could not be looked at
 
 
 def walk(
@@ -123,7 +124,7 @@ def _step(levels: list[_Level], choice: _Choice, skip: bytes | None) -> Entry | 
         if len(levels) == 1:
             raise
         levels.pop().close()
-        return Passed(level.name, reason(error))
+        return Passed(level.name, reason(error), lost=True)
     if entry is None:
         levels.pop().close()
         return None
@@ -131,7 +132,7 @@ def _step(levels: list[_Level], choice: _Choice, skip: bytes | None) -> Entry | 
     try:
         return _look(entry, name, levels, choice, skip)
     except OSError as error:
-        return Passed(name, reason(error))
+        return Passed(name, reason(error), lost=True)
 
 
 def _look(
@@ -140,7 +141,8 @@ def _look(
     if name == skip:
         return None
     if not is_relative(name):
-        return Passed(levels[-1].name, f"holds a name too long to be sent: {shown(name)[-60:]}")
+        why = f"holds a name too long to be sent: {shown(name)[-60:]}"
+        return Passed(levels[-1].name, why, lost=True)
     if entry.name.startswith("."):
         return Passed(name, "hidden")
     if entry.is_symlink():
@@ -158,6 +160,6 @@ def _look(
 
 def _down(entry: os.DirEntry[str], name: bytes, levels: list[_Level]) -> Passed | None:
     if len(levels) > limits.DEPTH_OF_FOLDERS_MAX:
-        return Passed(name, f"more than {limits.DEPTH_OF_FOLDERS_MAX} folders deep")
+        return Passed(name, f"more than {limits.DEPTH_OF_FOLDERS_MAX} folders deep", lost=True)
     levels.append(levels[-1].down(entry.name, name))
     return None

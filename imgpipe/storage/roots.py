@@ -62,10 +62,18 @@ class Roots(Mapping[str, bytes]):
 
     def _outside(self, path: bytes) -> str:
         known = ", ".join(f"{name} = {shown(root)}" for name, root in self.items()) or "none"
-        helping = _existing(path)
+        helping = self._helping(path)
         wanted = [*self.items(), (self._free_name(helping), helping)]
         options = " ".join(f"--root {shlex.quote(f'{name}={shown(root)}')}" for name, root in wanted)
-        return f"{shown(path)} is below none of the roots ({known}): start with {options}"
+        return (
+            f"{shown(path)} is below none of the roots ({known}): "
+            f"restart the coordinator and every worker with {options}"
+        )
+
+    def _helping(self, path: bytes) -> bytes:
+        """A root that would hold it, and its default output beside it."""
+        parent = os.path.dirname(path)
+        return _existing(parent if parent != b"/" else path)
 
     def _free_name(self, path: bytes) -> str:
         stem = shown(os.path.basename(path))[: _ROOT_NAME_MAX // 2].replace("=", "_") or "all"
