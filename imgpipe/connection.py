@@ -62,6 +62,8 @@ class Channel(asyncio.Protocol):
         self.ended: asyncio.Future[str] = self.loop.create_future()
         self._frames = Frames(frame_max)
         self._out: list[bytes] = []
+        self._leaving: asyncio.Handle | None = None  # the flush to come …
+        self._held = False  # … and whether it takes its time
         self._why = ""
         self._transport: asyncio.Transport | None = None
 
@@ -81,12 +83,27 @@ class Channel(asyncio.Protocol):
         self.send_frame(framed(body))
 
     def send_frame(self, frame: bytes) -> None:
-        if not self._out:
-            self.loop.call_soon(self.flush)
         self._out.append(frame)
+        if self._leaving is None or self._held:
+            self._leave(self.loop.call_soon(self.flush), held=False)
+
+    def hold_body(self, body: bytes) -> None:
+        """Send on a body that is in no hurry: with whatever is sent next, at the latest after `HOLD_S`.
+
+        A wake-up of the other side costs more than a small image's share of everything else.
+        """
+        self._out.append(framed(body))
+        if self._leaving is None:
+            self._leave(self.loop.call_later(limits.HOLD_S, self.flush), held=True)
+
+    def _leave(self, handle: asyncio.Handle | None, held: bool) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._leaving, self._held = handle, held
 
     def flush(self) -> None:
         """Write what this turn of the loop has gathered."""
+        self._leave(None, held=False)
         if self._out and self.open:
             assert self._transport is not None
             self._transport.write(b"".join(self._out))

@@ -17,6 +17,9 @@ RECIPE_MAX = 64 * 1024  # a recipe packed: it stands in `Job` beside two folders
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
 
 # --- a stream ---------------------------------------------------------------------------------
+HOLD_S = (
+    0.004  # answers of a busy worker gather this long: well within the prefetch, and 250 wake-ups a second
+)
 HELLO_S = 10.0  # the whole hello; a stranger that says nothing is gone after this
 HEARTBEAT_S = 1.0  # a peer that has said nothing for this long says so
 SUSPECT_S = 4.0  # silent this long: no new work (four beats lost)
@@ -56,11 +59,13 @@ FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long n
 
 # --- the pool ---------------------------------------------------------------------------------
 SLOTS_MAX = 1024  # pool processes on one machine
-DEPTH_S = 0.005  # work queued in one process: covers the way from answer to next image
+DEPTH_S = 0.008  # work queued in one process; it is given more when half of that is left
 DEPTH_MAX = 256  # … but never more images than this in one process
 WATCH_S = 0.25  # how often running images are held against their time limit
 START_FAILURES_MAX = 5  # processes in a row that die before they are ready: the pool gives up
 START_S = 60.0  # a process that is not ready after this is killed
+MALLOC_MMAP_MIN = 32 * 1024 * 1024  # larger blocks are mapped one by one: the most glibc allows
+MALLOC_KEPT_MAX = 256 * 1024 * 1024  # free memory a process keeps: the buffers of a 20-megapixel image
 RECYCLE_IMAGES = 100_000  # a process is replaced after this many images …
 RECYCLE_GROWTH = 1024 * 1024 * 1024  # … or when its memory has grown by this much
 

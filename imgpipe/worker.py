@@ -34,6 +34,7 @@ from imgpipe.pool.parent import Pool, PoolError
 from imgpipe.protocol import (
     Cancel,
     DelayedExecute,
+    Done,
     Draining,
     Execute,
     Forget,
@@ -298,7 +299,11 @@ class Worker(Owner):
             self._send(kind(job, tuple(tokens[start : start + limits.BATCH_MAX])))
 
     def answered(self, message: Any, body: bytes) -> None:
-        if self._stream is not None:
+        if self._stream is None:
+            return
+        if type(message) is Done and self.pool.unstarted:
+            self._stream.hold_body(body)
+        else:
             self._stream.send_body(body)
 
     def broken(self, why: str) -> None:

@@ -2,9 +2,9 @@
 
 An idle process comes first, and nobody gets more than its share of what is there. A process that is busy is
 given images ahead, so that it does not wait for its parent between two: as many as it does in
-`limits.DEPTH_S`, at least one, but none behind or before an image that takes `LONG_S` or is not measured yet:
-there the way through the parent costs nothing, and an image queued behind a slow one would wait for it while
-other processes are idle.
+`limits.DEPTH_S`, once half of them are left, and at least one; but none behind or before an image that takes
+`LONG_S` or is not measured yet: there the way through the parent costs nothing, and an image queued behind a
+slow one would wait for it while other processes are idle.
 
 At most ``slots`` processes hold images at once: machines.txt may give imgpipe less of a machine than its
 worker offers, and the rest stay idle.
@@ -53,6 +53,8 @@ class Holder(Protocol):
 def room(holder: Holder, images: Iterable[Image]) -> int:
     """How many of these images, from the first on, may be given to this process now."""
     held, ahead_s, count = holder.held, holder.ahead_s, 0
+    if held > 1 and ahead_s > limits.DEPTH_S / 2:
+        return 0  # it is woken less often, and given more at once
     for image in images:
         cost_s = image.work.service_s
         if held and not _fits(held, ahead_s, cost_s, image.work.measured):

@@ -161,6 +161,11 @@ class Pool:
         for handle in self._crew:
             handle.renew(until)
 
+    @property
+    def unstarted(self) -> int:
+        """Images that no process has yet."""
+        return len(self._feeder)
+
     def limit(self, slots: int) -> None:
         """Run at most so many images at once, until it is said anew; never more than the pool's slots."""
         self._feeder.slots = max(1, min(slots, self.slots))
