@@ -10,7 +10,8 @@ executor of two behind them, a line for each task and a bounded number under way
 the very same operation, `imencode`, a plain write into a fresh folder. Both sides are warm: started, OpenCV
 imported.
 
-Timings on a shared machine are noisy: rounds alternate, and ratios and medians are printed.
+Timings on a shared machine are noisy: rounds alternate in order, the disk is synced before each, and ratios
+and medians are printed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -168,12 +170,19 @@ async def through_streams(executor: ProcessPoolExecutor, count: int) -> None:
 def images(address: str, folder: Path, title: str, count: int, size: tuple[int, int], rounds: int) -> None:
     source = folder / f"jpegs-{size[0]}"
     make_jpegs(source, count, size)
-    ours, bare = [], []
+    ours: list[float] = []
+    bare: list[float] = []
     with bare_pair() as pair:
         for number in range(rounds + 1):  # the first warms both up
-            ours.append(count / by_imgpipe(address, source, folder / f"out-{number}"))
-            bare.append(count / by_hand(pair, source, folder / f"hand-{number}"))
-            compare(folder / f"out-{number}", folder / f"hand-{number}", count)
+            out, hand = folder / f"out-{number}", folder / f"hand-{number}"
+            sides = [
+                (ours, partial(by_imgpipe, address, source, out)),
+                (bare, partial(by_hand, pair, source, hand)),
+            ]
+            for rates, work in sides if number % 2 else reversed(sides):
+                os.sync()  # what the side before has left to the disk is not this one's
+                rates.append(count / work())
+            compare(out, hand, count)
     del ours[0], bare[0]
     ratio = [a / b for a, b in zip(ours, bare, strict=True)]
     print(f"edges on {count} JPEGs of {title}, images a second (median of {rounds})")
