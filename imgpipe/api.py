@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imgpipe import limits
 from imgpipe.blocking import portal
 from imgpipe.errors import UsageError
 from imgpipe.imaging.recipe import Recipe
@@ -25,7 +26,7 @@ MODE = "balanced"
 EXISTING = "skip"
 RETRIES = 1
 TIMEOUT_S = 60.0
-DELAY_S = 3.0
+DELAY_S = limits.DELAY_S
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 

@@ -38,6 +38,7 @@ LISTING_BATCH = 256  # names the listing hands over at once …
 LISTING_BATCH_S = 0.05  # … or what it has found in this time, on a slow file system
 PREFETCH_S = 0.02  # credit beyond the slots covers this much work: a round trip and a busy turn of the loop
 PREFETCH_MAX = 512  # … but never more images than this on one worker
+DELAY_S = 3.0  # how long a simulated load delays an image if nothing else is said (semantics)
 WAITING_MAX = 1024  # delayed images on one worker (design): they hold no credit
 LOSSES_MAX = 20  # workers that died under one image before it is `lost`
 REFUSALS_MAX = 16  # then an image may be forced (semantics)

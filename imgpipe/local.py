@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from imgpipe import limits
 from imgpipe.client import Client
 from imgpipe.coordinator import Coordinator
 from imgpipe.errors import UsageError
@@ -45,7 +46,7 @@ class LocalCluster:
         *,
         slots: int | None = None,
         loads: Sequence[float] = (0.0,),
-        delay_s: float = 3.0,
+        delay_s: float = limits.DELAY_S,
         seed: int | None = None,
         roots: Mapping[str, bytes] | None = None,
     ) -> None:

@@ -6,6 +6,7 @@ be fast.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from imgpipe import limits
@@ -53,3 +54,9 @@ def _is_plain(value: Any, depth: int = 5) -> bool:
 
 
 Recipe = Annotated[tuple[Any, ...], Shape("recipe", lambda v: type(v) is tuple and _is_plain(v))]
+
+
+def batches(all_rows: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """A long batch cut into ones that a message may hold."""
+    for start in range(0, len(all_rows), limits.BATCH_MAX):
+        yield tuple(all_rows[start : start + limits.BATCH_MAX])

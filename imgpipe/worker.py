@@ -45,7 +45,7 @@ from imgpipe.protocol import (
     Slots,
     Waiting,
 )
-from imgpipe.rows import Item, Token
+from imgpipe.rows import Item, Token, batches
 from imgpipe.scheduling.admission import Admission, Verdict
 from imgpipe.waiting import Delayed, WaitingRoom
 
@@ -77,7 +77,7 @@ class Worker(Owner):
         slots: int,
         roots: Mapping[str, bytes],
         load: float = 0.0,
-        delay_s: float = 3.0,
+        delay_s: float = limits.DELAY_S,
         seed: int | None = None,
     ) -> None:
         """Without a port nobody can call from outside: connect it with ``door.caller``."""
@@ -295,8 +295,8 @@ class Worker(Owner):
             self._stream.send(message)
 
     def _send_tokens(self, kind: type[Rejected | Waiting | Returned], job: str, tokens: list[Token]) -> None:
-        for start in range(0, len(tokens), limits.BATCH_MAX):
-            self._send(kind(job, tuple(tokens[start : start + limits.BATCH_MAX])))
+        for batch in batches(tokens):
+            self._send(kind(job, batch))
 
     def answered(self, message: Any, body: bytes) -> None:
         if self._stream is None:

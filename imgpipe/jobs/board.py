@@ -53,10 +53,6 @@ class LiveJob:
             None  # its sums; of a dry run, of which the scheduler never hears, too
         )
 
-    @property
-    def writes(self) -> bool:
-        return not (self.plan.empty or self.plan.request.dry_run)
-
     def row(self, reasons: list[str]) -> tuple[Any, ...]:
         """For `Status`. ``reasons`` are why workers do not see its folders."""
         plan, record = self.plan, self.record
@@ -148,10 +144,10 @@ class Jobs:
             raise UnfinishedError(f"{self.closed}, and takes no new jobs")
         if len(running) >= limits.JOBS_MAX:
             raise UnfinishedError(f"{limits.JOBS_MAX} jobs are running: wait for one to end")
-        if plan is None or not LiveJob(plan).writes:
+        if plan is None or not plan.writes:
             return
         for job in running:
-            if job.writes and intake.overlaps(job.plan.output.path, plan.output.path):
+            if job.plan.writes and intake.overlaps(job.plan.output.path, plan.output.path):
                 raise UnfinishedError(
                     f"job {job.plan.job} is writing to {shown(job.plan.output.path)}: "
                     "wait for its end, or give another output with -o"
@@ -246,7 +242,7 @@ class Jobs:
     def not_seen(self, name: str) -> None:
         """A worker does not see the folders: have it asked, the next time, for what is there now."""
         job = self._jobs.get(name)
-        if job is not None and job.writes and job.record is not None and not job.record.ended:
+        if job is not None and job.plan.writes and job.record is not None and not job.record.ended:
             self._spawn(self._sample_again(job, job.record))
 
     async def _sample_again(self, job: LiveJob, record: JobRecord) -> None:

@@ -64,6 +64,10 @@ class Plan:
     def empty(self) -> bool:
         return self.request.count > 0
 
+    @property
+    def writes(self) -> bool:
+        return not (self.empty or self.request.dry_run)
+
 
 def understand(job: str, request: SubmitRequest, roots: storage.Roots) -> Plan:
     """The plan for a request.

@@ -39,7 +39,7 @@ from imgpipe.protocol import (
     Unseen,
     Waiting,
 )
-from imgpipe.rows import Token
+from imgpipe.rows import Token, batches
 from imgpipe.scheduling.automaton import TERMINAL, TRANSITIONS, Event, State, WorkerState
 from imgpipe.scheduling.fleet import Fleet
 from imgpipe.scheduling.handout import HandOut
@@ -210,13 +210,13 @@ class Scheduler:
         self._handout.run(now)
         box = Outbox()
         for (worker, job), tokens in self._cancelled.items():  # first: a `Forget` may follow
-            for batch in _batches(tokens):
+            for batch in batches(tokens):
                 box.messages.append((worker, Cancel(job, batch)))
         box.messages += self._sent
         self._sent.clear()
         for (worker, job, forced, alone), items in self._handout.assigned.items():
             kind = DelayedExecute if forced else Execute
-            for batch in _batches(items):
+            for batch in batches(items):
                 box.messages.append((worker, kind(job, batch, alone)))
         self._handout.assigned.clear()
         self._cancelled.clear()
@@ -433,8 +433,3 @@ class Scheduler:
         self._sent[:] = [sent for sent in self._sent if sent[0] != worker]
         for address in [address for address in self._cancelled if address[0] == worker]:
             del self._cancelled[address]
-
-
-def _batches(rows: list[Any]) -> Iterable[tuple[Any, ...]]:
-    for start in range(0, len(rows), limits.BATCH_MAX):
-        yield tuple(rows[start : start + limits.BATCH_MAX])

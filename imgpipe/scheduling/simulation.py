@@ -33,7 +33,7 @@ from typing import Any
 from imgpipe import limits
 from imgpipe.facts import Fact, ImageDone, ImageFailed, Tally
 from imgpipe.protocol import DelayedExecute, Done, Execute, Job, JobReady, Offer, Rejected, Waiting
-from imgpipe.rows import DoneRow, Item, Token
+from imgpipe.rows import DoneRow, Item, Token, batches
 from imgpipe.scheduling import placement
 from imgpipe.scheduling.admission import Admission, Verdict
 from imgpipe.scheduling.oracle import expected_makespan_s
@@ -69,7 +69,7 @@ class SimulationSpec:
     mode: str = "balanced"
     slots: int = 2
     service_s: float = 0.0
-    delay_s: float = 3.0
+    delay_s: float = limits.DELAY_S
     trials: int = 1
     seed: int = 0
     mtbf_s: float = 0.0
@@ -270,8 +270,8 @@ class _Worker:
 
 
 def _batched(kind: Callable[[str, tuple[Any, ...]], Any], rows: list[Any]) -> Iterable[Any]:
-    for start in range(0, len(rows), limits.BATCH_MAX):
-        yield kind(JOB, tuple(rows[start : start + limits.BATCH_MAX]))
+    for batch in batches(rows):
+        yield kind(JOB, batch)
 
 
 #: ``(when, serial, what, argument, life)``; the serial keeps what was planned first first.
