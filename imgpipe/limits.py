@@ -17,9 +17,7 @@ RECIPE_MAX = 64 * 1024  # a recipe packed: it stands in `Job` beside two folders
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
 
 # --- a stream ---------------------------------------------------------------------------------
-HOLD_S = (
-    0.004  # answers of a busy worker gather this long: well within the prefetch, and 250 wake-ups a second
-)
+HOLD_S = 0.01  # answers of a busy worker gather this long: well within PREFETCH_S, and 100 wake-ups a second
 HELLO_S = 10.0  # the whole hello; a stranger that says nothing is gone after this
 HEARTBEAT_S = 1.0  # a peer that has said nothing for this long says so
 SUSPECT_S = 4.0  # silent this long: no new work (four beats lost)
@@ -36,7 +34,7 @@ STRANGERS_MAX = 256  # connections that have not said hello; more are closed at 
 WINDOW = 4096  # names of a job known and not yet assigned: 0.1 s of work at the highest measured rate
 LISTING_BATCH = 256  # names the listing hands over at once …
 LISTING_BATCH_S = 0.05  # … or what it has found in this time, on a slow file system
-PREFETCH_S = 0.02  # credit beyond the slots covers this much work: a round trip and a busy turn of the loop
+PREFETCH_S = 0.05  # credit beyond the slots covers this much work: HOLD_S, DEPTH_S, and a round trip
 PREFETCH_MAX = 512  # … but never more images than this on one worker
 DELAY_S = 3.0  # how long a simulated load delays an image if nothing else is said (semantics)
 WAITING_MAX = 1024  # delayed images on one worker (design): they hold no credit
@@ -60,7 +58,8 @@ FOLLOWER_STALL_S = 60.0  # … but one that takes nothing at all for this long n
 
 # --- the pool ---------------------------------------------------------------------------------
 SLOTS_MAX = 1024  # pool processes on one machine
-DEPTH_S = 0.008  # work queued in one process; it is given more when half of that is left
+KEEP_S = 0.005  # answers of a busy process gather this long
+DEPTH_S = 0.02  # work queued in one process; it is given more when half of that is left: twice KEEP_S
 DEPTH_MAX = 256  # … but never more images than this in one process
 WATCH_S = 0.25  # how often running images are held against their time limit
 START_FAILURES_MAX = 5  # processes in a row that die before they are ready: the pool gives up

@@ -88,6 +88,35 @@ def test_a_hanging_image_is_killed_at_its_timeout_and_it_alone(tmp_path: Path) -
     run(lambda: Rig(site, job_of(recipe("hang", width=CULPRIT), timeout_s=0.3), slots=1), test)
 
 
+def test_what_was_done_before_a_death_is_neither_lost_nor_done_again(tmp_path: Path, gate: Gate) -> None:
+    """Answers gather in the process; its parent finds them when it dies."""
+    site = Site(tmp_path, WIDTHS)
+
+    async def test(rig: Rig) -> None:
+        rig.put()
+        await rig.settled(20)
+        assert len(rig.answers.done) == len(OTHERS)
+        ran = (tmp_path / "ran").read_text().split()
+        assert sorted(map(int, ran)) == list(range(20))
+
+    run(lambda: Rig(site, job_of(recipe("counted", width=CULPRIT)), slots=1), test)
+
+
+@pytest.mark.usefixtures("fast_watch")
+def test_what_was_done_does_not_wait_for_a_slow_image_behind_it(tmp_path: Path, gate: Gate) -> None:
+    site = Site(tmp_path, WIDTHS)
+
+    async def test(rig: Rig) -> None:
+        rig.put()
+        await gate.begun()
+        await rig.settled(9)
+        gate.open()
+        await rig.settled(20)
+        assert sorted(task for task, _ in rig.answers.done) == list(range(20))
+
+    run(lambda: Rig(site, job_of(recipe("gate", width=CULPRIT)), slots=1), test)
+
+
 def test_every_image_may_be_the_last_of_its_process(tmp_path: Path) -> None:
     site = Site(tmp_path, [CULPRIT] * 8)
 

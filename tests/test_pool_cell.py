@@ -70,3 +70,22 @@ def test_the_words_survive_the_process() -> None:
     assert running is not None
     assert running.token == (3, 4)
     parent.close()
+
+
+def test_the_mailbox_keeps_what_fits_until_it_is_discarded(sides: tuple[Cell, Cell]) -> None:
+    parent, process = sides
+    assert parent.kept() == b""
+    assert process.keep(b"one")
+    assert process.keep(b"two")
+    assert parent.kept() == b"onetwo"
+    assert not process.keep(b"x" * cell.SIZE)
+    assert parent.kept() == b"onetwo"
+    process.discard()
+    assert parent.kept() == b""
+    room = cell.SIZE
+    while not process.keep(b"x" * room):
+        room -= 1
+    assert parent.kept() == b"x" * room
+    assert not process.keep(b"x")
+    parent.renew(1.0)  # the words are elsewhere
+    assert parent.kept() == b"x" * room

@@ -1,6 +1,6 @@
-"""The words a process and its parent share: what is being run, and until when it may be committed.
+"""What a process and its parent share: what is being run, until when it may be committed, what was done.
 
-Six aligned 64-bit words in memory without a name, each written by one side only:
+Seven aligned 64-bit words in memory without a name, each written by one side only, and a mailbox:
 
 ============  =========  =======================================================================
 word          writer     holds
@@ -11,11 +11,16 @@ RUNNING       process    serial number (from 1) of the image being run, 0 betwee
 TASK          process    its task …
 ATTEMPT       process    … and attempt
 START         process    when it was begun, CLOCK_MONOTONIC in ns
+KEPT          process    bytes in the mailbox
 ============  =========  =======================================================================
 
 The process writes TASK, ATTEMPT and START before RUNNING; the parent reads RUNNING before and after them, so
 it never mixes two images. Serial numbers and not attempts are compared, because a process may outlive the
 coordinator that numbered its attempts. The words survive the process: a death is blamed on what they say.
+
+The mailbox holds answers, as frames, that the process has not sent yet, because waking its parent for each
+would cost more than it brings. They are sent soon, in a larger frame; should the process die or be stuck
+before that, the parent finds them here. So it may hear an answer twice, and never loses one.
 """
 
 from __future__ import annotations
@@ -27,8 +32,9 @@ import tempfile
 from dataclasses import dataclass
 from time import monotonic_ns
 
-VALID_UNTIL, WRITTEN_OFF, RUNNING, TASK, ATTEMPT, START = range(6)
-SIZE = 8 * 6
+VALID_UNTIL, WRITTEN_OFF, RUNNING, TASK, ATTEMPT, START, KEPT = range(7)
+_WORDS = 8 * 7
+SIZE = 16 * 1024  # whole pages, most of it mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Cell:
 
     def __init__(self, descriptor: int) -> None:
         self._map = mmap.mmap(descriptor, SIZE)
-        self._words = memoryview(self._map).cast("q")
+        self._words = memoryview(self._map)[:_WORDS].cast("q")
         self._serial = 0
 
     def close(self) -> None:
@@ -80,6 +86,20 @@ class Cell:
         """Whether the image being run may be committed now."""
         return self._words[WRITTEN_OFF] != self._serial and monotonic_ns() < self._words[VALID_UNTIL]
 
+    def keep(self, frames: bytes) -> bool:
+        """Put these behind what the mailbox holds. False, and nothing is changed, if they do not fit."""
+        start = _WORDS + self._words[KEPT]
+        end = start + len(frames)
+        if end > SIZE:
+            return False
+        self._map[start:end] = frames
+        self._words[KEPT] = end - _WORDS
+        return True
+
+    def discard(self) -> None:
+        """What the mailbox holds has been sent."""
+        self._words[KEPT] = 0
+
     # --- its parent -----------------------------------------------------------------------------
 
     def renew(self, until: float) -> None:
@@ -95,3 +115,7 @@ class Cell:
         serial = words[RUNNING]
         found = Running(serial, (words[TASK], words[ATTEMPT]), words[START] / 1e9)
         return found if serial and words[RUNNING] == serial else None
+
+    def kept(self) -> bytes:
+        """What the mailbox holds: whole frames. It does not change while an image is being run."""
+        return bytes(self._map[_WORDS : _WORDS + self._words[KEPT]])

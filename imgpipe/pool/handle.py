@@ -21,10 +21,10 @@ from typing import Any, Protocol
 
 from imgpipe import limits
 from imgpipe.connection import Channel, Owner
-from imgpipe.frames import framed
+from imgpipe.frames import Frames, framed
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
-from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, encode_batch
+from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, decode, encode_batch
 from imgpipe.rows import Token
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Handle(Owner):
         self._free_since = self._born
         self._refused = ""
         self._seen_dead = False
+        self._collected = 0  # serial number of the image before which the mailbox was last looked at
         self._finished = False
         descriptor = cell.create()
         try:
@@ -240,6 +241,21 @@ class Handle(Owner):
         if self._retiring and not self.images and self._channel is not None:
             self._channel.close("it was replaced")
 
+    def _collect_if_stuck(self, now: float) -> None:
+        """What it had done before an image that takes its time shall not wait for that image."""
+        running = self._cell.running()
+        if running is None or running.serial == self._collected or now - running.start < limits.WATCH_S / 2:
+            return
+        kept = self._cell.kept()
+        if self._cell.running() == running:  # else it is going on, and tells by itself
+            self._collected = running.serial
+            self._collect(kept)
+
+    def _collect(self, kept: bytes) -> None:
+        """Hear what it has in its mailbox; it may say it again."""
+        for body in Frames().feed(kept):
+            self.received(None, decode(body), body)
+
     # --- its end --------------------------------------------------------------------------------
 
     def watch(self, now: float) -> None:
@@ -253,6 +269,7 @@ class Handle(Owner):
                 self.kill()
         else:
             self.fence()
+            self._collect_if_stuck(now)
             self._hold_to_time(now)
 
     def _hold_to_time(self, now: float) -> None:
@@ -278,6 +295,7 @@ class Handle(Owner):
             self._loop.call_later(_REAP_S, self._reap, patience)
         elif not self._finished:
             self._finished = True
+            self._collect(self._cell.kept())
             self.why = self._refused or death_words(code)
             self.of_use = self.of_use or self.running() is not None
             self._keeper.ended(self)

@@ -235,11 +235,12 @@ class Pool:
             self._job_ready(handle, message, body)
             return
         column = "rows" if isinstance(message, Done | Failed) else "tokens"
-        rows = getattr(message, column)
+        said = getattr(message, column)
+        rows = [row for row in said if row[:2] in handle.images]  # the others were said before
         kept = [row for row in rows if self._settle(handle, message.job, row[:2])]
-        if work := self._works.get(message.job):
+        if rows and (work := self._works.get(message.job)):
             handle.measure(work, len(rows))
-        if len(kept) == len(rows):
+        if len(kept) == len(said):
             self._owner.answered(message, body)
         elif kept:
             self._tell(replace(message, **{column: tuple(kept)}))

@@ -1,7 +1,8 @@
 """One process of a pool: a plain blocking loop over its socket.
 
-Hear what has arrived, run, tell. Between two real images it always tells and hears, so that nothing that is
-done is lost if the next image takes the process down, and nothing that was called off is begun. Empty tasks
+Hear what has arrived, run, tell. Between two real images it always hears, so that nothing that was called
+off is begun; and it leaves the answer where its parent finds it if the next image takes the process down
+(`Cell.keep`), or tells it, if there is no next one or nothing was told for `limits.KEEP_S`. Empty tasks
 cannot take it down, and run by the hundred between two system calls.
 
 It speaks the protocol's own messages: `Offer` once it is ready, `JobReady` for each `Job`, one answer for
@@ -75,25 +76,44 @@ class Place:
 class Answers:
     """What is to be told, gathered by job and kind."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, cell: Cell) -> None:
         self._sock = sock
+        self._cell = cell
         self._frames: list[bytes] = []
         self._rows: dict[tuple[Callable[[str, Any], Any], str], list[Any]] = {}
+        self._latest: list[bytes] = []  # of rows that are not in the mailbox yet
+        self._told = monotonic()
 
     def say(self, message: Any) -> None:
+        """In a hurry: it is told at the next occasion, and all rows with it."""
         self._frames.append(encode(message))
 
     def add(self, kind: Callable[[str, Any], Any], job: str, row: Any) -> None:
         """One more row for the next message of this kind (Done, Failed, Returned)."""
         self._rows.setdefault((kind, job), []).append(row)
 
+    def keep(self, kind: Callable[[str, Any], Any], job: str, row: Any) -> None:
+        """The same for a row that `tell` may leave in the mailbox for a while."""
+        self.add(kind, job, row)
+        self._latest.append(encode(kind(job, (row,))))
+
+    def tell(self) -> None:
+        """Tell everything; or only leave it in the mailbox, if that is enough for now."""
+        latest, self._latest = b"".join(self._latest), []
+        recent = monotonic() - self._told < limits.KEEP_S
+        if self._frames or not recent or not self._cell.keep(latest):
+            self.flush()
+
     def flush(self) -> None:
         for (kind, job), rows in self._rows.items():
             self._frames += encode_batch(lambda _, part, kind=kind, job=job: kind(job, part), rows)  # type: ignore[misc]
         if self._frames:
             self._sock.sendall(b"".join(self._frames))
+            self._cell.discard()
             self._frames.clear()
             self._rows.clear()
+            self._latest.clear()
+        self._told = monotonic()
 
 
 class Age:
@@ -135,7 +155,7 @@ class Process:
         self._kept = KeptOpen(limits.DIRECTORIES_OPEN)
         self._age = age
         self._frames = Frames()
-        self._answers = Answers(sock)
+        self._answers = Answers(sock, cell)
         self._queue: deque[tuple[str, Item]] = deque()
         self._places: dict[str, Place] = {}
         self._hears: dict[type, Callable[[Any], None]] = {
@@ -151,7 +171,10 @@ class Process:
         self._answers.flush()
         while self._hear():
             self._turn()
-            self._answers.flush()
+            if self._next_is_real():
+                self._answers.tell()
+            else:
+                self._answers.flush()
 
     # --- hearing --------------------------------------------------------------------------------
 
@@ -216,11 +239,16 @@ class Process:
             if not self._next_is_empty() or monotonic() > until:
                 return
 
+    @property
+    def _next(self) -> Place | None:
+        """Where the next image is done."""
+        return self._places.get(self._queue[0][0]) if self._queue else None
+
     def _next_is_empty(self) -> bool:
-        if not self._queue:
-            return False
-        place = self._places.get(self._queue[0][0])
-        return place is not None and place.empty
+        return (place := self._next) is not None and place.empty
+
+    def _next_is_real(self) -> bool:
+        return (place := self._next) is not None and not place.empty
 
     def _run(self, place: Place | None, job: str, item: Item) -> None:
         number, attempt, name, size = item[:4]
@@ -231,16 +259,16 @@ class Process:
         self._cell.begin(number, attempt)
         result = place.workplace.run(number, attempt, name, size, self._cell.still_valid)
         self._cell.end()
-        self._answer(job, (number, attempt), result)
+        self._answer(job, (number, attempt), result, self._answers.add if place.empty else self._answers.keep)
         if why := self._age.one_more():
             self._answers.say(Draining(why))
 
-    def _answer(self, job: str, token: Token, result: task.Result) -> None:
+    def _answer(self, job: str, token: Token, result: task.Result, add: Callable[..., None]) -> None:
         match result:
             case task.Committed():
-                self._answers.add(Done, job, result.row)
+                add(Done, job, result.row)
             case task.Unprocessed():
-                self._answers.add(Failed, job, result.row)
+                add(Failed, job, result.row)
             case task.Unseen():
                 self._answers.say(Unseen(job, (token,), result.why))
             case task.Stale():

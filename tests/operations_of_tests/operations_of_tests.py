@@ -75,6 +75,14 @@ def gate(image: Any, *, width: Width = 0) -> Any:
     return image
 
 
+@operation(version=1, example="counted:width=7")
+def counted(image: Any, *, width: Width = 0) -> Any:
+    """Adds a line to ``$GATE/ran``; ends its process like `segfault` does."""
+    with open(os.path.join(os.environ["GATE"], "ran"), "a") as file:
+        file.write(f"{image[0, 0, 0]}\n")
+    return segfault(image, width=width)
+
+
 @operation(version=1, example="ignores")
 def ignores(image: Any) -> Any:
     """Fails unless its process ignores the signals meant for its worker."""
