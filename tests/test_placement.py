@@ -245,7 +245,8 @@ def test_a_probe_starts_the_cooling_anew_without_counting() -> None:
 
 
 def test_prefetch_follows_the_service_time_within_its_bounds() -> None:
-    for service_s, expected in ((1e-6, limits.PREFETCH_MAX), (0.02, 2), (0.01, 4), (10.0, 1)):
+    one = limits.PREFETCH_S
+    for service_s, expected in ((1e-6, limits.PREFETCH_MAX), (one, 2), (one / 2, 4), (10.0, 1)):
         worker = _worker("a")
         worker.learn_service(service_s, service_s)
         assert worker.prefetch == expected
