@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from imgpipe import limits
-from imgpipe.pool import crew, handle
+from imgpipe.pool import cell, crew, handle
 from imgpipe.pool.parent import Pool, PoolError
 from imgpipe.protocol import encode
 from tests.pools import JOB, LONG, Answers, Gate, Rig, Site, appears, job_of, recipe
@@ -100,6 +100,21 @@ def test_what_was_done_before_a_death_is_neither_lost_nor_done_again(tmp_path: P
         assert sorted(map(int, ran)) == list(range(20))
 
     run(lambda: Rig(site, job_of(recipe("counted", width=CULPRIT)), slots=1), test)
+
+
+def test_rubbish_in_the_mailbox_of_a_dead_process_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, WIDTHS)
+    monkeypatch.setattr(cell.Cell, "kept", lambda self: b"\0\0\0\3abc" + b"\xff" * 50)
+
+    async def test(rig: Rig) -> None:
+        rig.put()
+        await rig.settled(20)
+        assert rig.answers.failed == {(9, 1009): ("crashed", "killed by SIGSEGV", True)}
+        assert site.outputs() == OTHERS
+
+    run(lambda: Rig(site, job_of(recipe("segfault", width=CULPRIT))), test)
 
 
 @pytest.mark.usefixtures("fast_watch")

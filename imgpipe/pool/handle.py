@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from imgpipe import limits
 from imgpipe.connection import Channel, Owner
+from imgpipe.errors import ProtocolError
 from imgpipe.frames import Frames, framed
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
@@ -253,8 +254,11 @@ class Handle(Owner):
 
     def _collect(self, kept: bytes) -> None:
         """Hear what it has in its mailbox; it may say it again."""
-        for body in Frames().feed(kept):
-            self.received(None, decode(body), body)
+        try:
+            for body in Frames().feed(kept):
+                self.received(None, decode(body), body)
+        except ProtocolError as error:  # something in it wrote where it should not: the images are done again
+            log.warning("process %d left something else than answers: %s", self.pid, error)
 
     # --- its end --------------------------------------------------------------------------------
 
