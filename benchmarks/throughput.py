@@ -12,8 +12,8 @@ imported.
 
 Timings on a shared machine are noisy: rounds alternate in order, the disk is synced before each, and ratios
 and medians are printed. Nothing is deleted before the end: for minutes after a mass deletion ext4 searches
-around the freed inodes, and a file that took 0.03 ms to create takes 0.5 ms, with its folder locked (so let
-some minutes pass after another run, too).
+around the freed inodes, with the folder locked, and creating a file can take ten times as long (so let some
+minutes pass after another run, too).
 """
 
 from __future__ import annotations
