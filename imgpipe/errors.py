@@ -50,6 +50,21 @@ class Kind(StrEnum):
     LOST = "lost"  # worker after worker died under it
 
 
+class Note(StrEnum):
+    """What became of a picture that is done, but not wholly as its owner might expect. Part of ``--json``."""
+
+    ALPHA = "alpha"  # the output has no place for transparency, or a step dropped it
+    DEPTH = "depth"  # fewer bits in the output than in the input
+    EXIF = "exif"  # … this was not carried over,
+    ICC = "icc"  # … or this,
+    XMP = "xmp"  # … or this
+    COLOURS = "colours"  # converted without the colour profile they were meant for (CMYK)
+    PAGES = "pages"  # the file has more pages or frames than were read
+    TIMING = "timing"  # frames lost how long each is shown
+    SUFFIX = "suffix"  # the suffix names another format than the file has
+    WARNING = "warning"  # what a decoder had to say
+
+
 class ImgpipeError(Exception):
     """The root of every error imgpipe raises on purpose."""
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from imgpipe.errors import UsageError
 from imgpipe.imaging.operations import (
     Alpha,
+    Channels,
     Depth,
+    Operation,
     Parameter,
     Size,
     find,
@@ -160,6 +162,14 @@ def steps(name: str) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(parameters).map(find(name).step)
 
 
+def channels(image: Any) -> int:
+    return 1 if image.ndim == 2 else image.shape[2]
+
+
+def declared_channels(known: Operation, image: Any) -> int:
+    return {Channels.KEPT: min(3, channels(image)), Channels.GREY: 1, Channels.COLOUR: 3}[known.channels]
+
+
 @pytest.mark.parametrize("name", EVERY)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
@@ -174,6 +184,10 @@ def test_every_operation_does_what_it_declares(name, data):
     assert problem(result) == ""
     assert result.dtype == (np.uint8 if known.depth is Depth.EIGHT else image.dtype)
     assert has_alpha(result) == (has_alpha(image) and known.alpha is not Alpha.DROPPED)
+    assert has_alpha(result) or channels(result) == declared_channels(known, image)
+    if known.size is not None:
+        height, width = image.shape[:2]
+        assert result.shape[1::-1] == known.size(width, height, **arguments)
     if has_alpha(image) and known.alpha is Alpha.KEPT:
         assert np.array_equal(result[:, :, 3], image[:, :, 3])
 

@@ -29,6 +29,11 @@ from imgpipe.imaging.operations import Operation, Step, find, parse
 from imgpipe.imaging.pixels import Image
 from imgpipe.schema import WORD, elided
 
+#: Defaults, and the words that may be given instead.
+NAME = "{dir}/{stem}{ext}"
+METADATA, METADATA_WORDS = "keep", ("keep", "strip")
+PAGES, PAGES_WORDS = "first", ("first", "all", "error")
+
 LAYOUT = 1  # of the array; another layout is another number
 DEFAULT = "edges"
 
@@ -51,11 +56,21 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Steps in the order of work, an output format (None: that of the input) and a quality, 1 … 100."""
+    """Steps in the order of work, an output format (None: that of the input) and a quality, 1 … 100.
+
+    ``name`` is the template of an output's relative name. ``metadata`` is ``keep`` or ``strip``, ``pages``
+    ``first``, ``all`` or ``error``. ``strict``: what a decoder warns of is a failure. ``pixels_max``, unless 0,
+    lowers the limit of the machine that does it.
+    """
 
     steps: tuple[Step, ...]
     format: str | None = None
     quality: int = QUALITY
+    name: str = NAME
+    metadata: str = METADATA
+    pages: str = PAGES
+    strict: bool = False
+    pixels_max: int = 0
 
     @classmethod
     def from_options(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from imgpipe.imaging.operations.declare import (
     Alpha,
+    Channels,
     Depth,
     Doc,
     OneOf,
@@ -22,6 +23,7 @@ from imgpipe.imaging.operations.table import find, names, parse, table
 
 __all__ = [
     "Alpha",
+    "Channels",
     "Depth",
     "Doc",
     "OneOf",

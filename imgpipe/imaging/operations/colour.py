@@ -1,17 +1,35 @@
-"""Colour: what becomes of a pixel depends on that pixel alone."""
+"""Colour: hues, and how much of them; `tone` has what makes lighter and darker.
+
+Gains and matrices work on the values as they are stored, as Pillow, OpenCV and the filters of CSS do: the
+transfer curve of sRGB is not undone first. Integers are rounded and clipped; float32 is not clipped.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import log
+from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.operations.declare import Alpha, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth, grey
+from imgpipe.imaging.operations.declare import Alpha, Channels, Doc, Range, operation
+from imgpipe.imaging.pixels import WHITE, Image, depth, grey, with_depth
+from imgpipe.imaging.pixels import colour as coloured
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import cv2
     import numpy as np
 else:
+    cv2 = lazy("cv2")
     np = lazy("numpy")
+
+#: Blue, green, red in grey: ITU-R BT.601, as `grey` has them.
+BT601 = (0.114, 0.587, 0.299)
+
+#: W3C, *Filter Effects Module Level 1*, feColorMatrix of sepia(1): to and from blue, green, red.
+SEPIA = ((0.131, 0.534, 0.272), (0.168, 0.686, 0.349), (0.189, 0.769, 0.393))
+
+DAYLIGHT = 6500  # kelvin: what sRGB calls white
 
 
 @operation(version=1, example="identity", alpha=Alpha.MOVED)
@@ -20,7 +38,7 @@ def identity(image: Image) -> Image:
     return image.copy()
 
 
-@operation(version=1, example="grayscale")
+@operation(version=1, example="grayscale", channels=Channels.GREY)
 def grayscale(image: Image) -> Image:
     """Turns colour into grey.
 
@@ -36,3 +54,101 @@ def invert(image: Image) -> Image:
     white = image.dtype.type(WHITE[depth(image)])
     negative: Image = np.subtract(white, image)
     return negative
+
+
+@operation(version=1, example="saturation:factor=1.5")
+def saturation(
+    image: Image,
+    *,
+    factor: Annotated[float, Range(0, 10), Doc("0 is grey, 1 changes nothing, above 1 is more vivid")],
+) -> Image:
+    """Makes colours paler or more vivid.
+
+    Every pixel moves away from its own grey (BT.601) or towards it, as with Pillow's ``ImageEnhance.Color``:
+    grey + factor · (value - grey). Channels, depth and alpha are kept; a grey picture stays as it is.
+    """
+    if image.ndim == 2:
+        return image.copy()
+    return _mixed(image, factor * np.eye(3) + (1 - factor) * np.tile(BT601, (3, 1)))
+
+
+@operation(version=1, example="hue:angle=90")
+def hue(
+    image: Image,
+    *,
+    angle: Annotated[float, Range(-360, 360), Doc("degrees; 120 turns red into green")],
+) -> Image:
+    """Turns every hue around the colour wheel.
+
+    The hue is that of HSV and HSL (A. R. Smith, *Color gamut transform pairs*, 1978); saturation and value
+    stay, and so do depth and alpha. A grey picture stays as it is.
+    """
+    if image.ndim == 2:
+        return image.copy()
+    hsv = cv2.cvtColor(with_depth(image, "float32"), cv2.COLOR_BGR2HSV)
+    hsv[:, :, 0] = (hsv[:, :, 0] + angle) % 360
+    return with_depth(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), depth(image))
+
+
+@operation(version=1, example="white-balance")
+def white_balance(image: Image) -> Image:
+    """Takes a colour cast away: makes the mean of the picture grey.
+
+    The grey world (G. Buchsbaum, *A spatial processor model for object colour perception*, 1980): every
+    channel is multiplied so that its mean becomes the mean of all three; a black channel stays black. Depth
+    and alpha are kept; transparent pixels count like others. A grey picture stays as it is.
+    """
+    if image.ndim == 2:
+        return image.copy()
+    means = cv2.mean(image)[:3]
+    middle = sum(means) / 3
+    return _multiplied(image, [middle / mean if mean > 0 else 1.0 for mean in means])
+
+
+@operation(version=1, example="sepia:amount=0.8", channels=Channels.COLOUR)
+def sepia(
+    image: Image,
+    *,
+    amount: Annotated[float, Range(0, 1), Doc("0 leaves colours as they are, 1 is all brown")] = 1.0,
+) -> Image:
+    """Tones the picture brown like an old photograph.
+
+    The matrix is that of W3C, *Filter Effects Module Level 1*, ``sepia()``, blended with the picture by
+    ``amount``. A grey picture becomes colour; depth and alpha are kept.
+    """
+    return _mixed(coloured(image), (1 - amount) * np.eye(3) + amount * np.array(SEPIA))
+
+
+@operation(version=1, example="temperature:kelvin=5000", channels=Channels.COLOUR)
+def temperature(
+    image: Image,
+    *,
+    kelvin: Annotated[int, Range(1000, 40000), Doc("below 6500 is warmer, above is colder")],
+) -> Image:
+    """Makes colours warmer or colder, as if lit by light of another colour temperature.
+
+    Channels are multiplied by the colour of a black body against that at 6500 K, after T. Helland, *How to
+    convert temperature (K) to RGB* (2012), and by what leaves the brightness of grey (BT.601) as it was. A
+    grey picture becomes colour; depth and alpha are kept.
+    """
+    gains = np.array(_black_body(kelvin)) / np.array(_black_body(DAYLIGHT))
+    return _multiplied(coloured(image), gains / (gains @ np.array(BT601)))
+
+
+def _black_body(kelvin: int) -> tuple[float, float, float]:
+    """Blue, green, red from 0 to 255 of a black body this hot, in sRGB: Helland's fit, 1000 to 40000 K."""
+    t = kelvin / 100
+    if t > 66:
+        return 255.0, 288.1221695283 * (t - 60) ** -0.0755148492, 329.698727446 * (t - 60) ** -0.1332047592
+    blue = 138.5177312231 * log(t - 10) - 305.0447927307 if t > 19 else 0.0
+    return max(blue, 0.0), 99.4708025861 * log(t) - 161.1195681661, 255.0
+
+
+def _multiplied(image: Image, gains: Sequence[float] | Image) -> Image:
+    """Blue, green, red times one gain each."""
+    return _mixed(image, np.diag(gains))
+
+
+def _mixed(image: Image, matrix: Image) -> Image:
+    """``matrix @ (blue, green, red)`` of every pixel, in the same depth."""
+    return cv2.transform(image, matrix)

@@ -9,7 +9,7 @@ An operation is one decorated function::
 
 Nothing is said twice. The signature gives the parameters, their checks and their help; the docstring gives
 the text; the decorator says what a signature cannot: the version (raise it when the same parameters give
-other pixels), an example, and what becomes of alpha and depth. `Operation` carries alpha past the function
+other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past the function
 as declared, so most functions never see it. A function must not change its input.
 """
 
@@ -19,7 +19,7 @@ import enum
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
 from imgpipe.errors import UsageError, nearest
 from imgpipe.imaging.operations.parameters import (
@@ -36,6 +36,7 @@ from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, premu
 
 __all__ = [
     "Alpha",
+    "Channels",
     "Depth",
     "Doc",
     "OneOf",
@@ -43,8 +44,10 @@ __all__ = [
     "Parameter",
     "Range",
     "Size",
+    "SizeOf",
     "Step",
     "operation",
+    "same_size",
 ]
 
 
@@ -62,6 +65,22 @@ class Depth(enum.Enum):
 
     KEPT = "is kept"
     EIGHT = "becomes 8 bits"
+
+
+class Channels(enum.Enum):
+    """How many channels of colour the result has; one with alpha always has three and alpha."""
+
+    KEPT = "are kept"
+    GREY = "become one"
+    COLOUR = "become three"
+
+
+#: ``(width, height, **arguments)`` of a picture → width and height of what an operation makes of it.
+SizeOf: TypeAlias = Callable[..., tuple[int, int]]
+
+
+def same_size(width: int, height: int, **arguments: Any) -> tuple[int, int]:
+    return width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,8 @@ class Operation:
     """A declared operation. Calling it applies it; keywords are the arguments of its function.
 
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
-    first step, images are decoded that way.
+    first step, images are decoded that way. ``size`` is None where the size depends on what is in the picture.
+    ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
     """
 
     name: str
@@ -92,6 +112,9 @@ class Operation:
     example: str
     alpha: Alpha
     depth: Depth
+    channels: Channels
+    size: SizeOf | None = field(repr=False)
+    scales: bool
     colour8: bool
     parameters: tuple[Parameter, ...]
     help: str
@@ -158,6 +181,9 @@ def operation(
     example: str,
     alpha: Alpha = Alpha.KEPT,
     depth: Depth = Depth.KEPT,
+    channels: Channels = Channels.KEPT,
+    size: SizeOf | None = same_size,
+    scales: bool = False,
     colour8: bool = False,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Decorator: declares the function below it as an operation named like it (``_`` at its end is dropped).
@@ -180,6 +206,9 @@ def operation(
             example=example,
             alpha=alpha,
             depth=depth,
+            channels=channels,
+            size=size,
+            scales=scales,
             colour8=colour8,
             parameters=_parameters(function, name),
             help=_first_sentence(text),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.operations.declare import Alpha, Depth, Doc, OneOf, Range, operation
+from imgpipe.imaging.operations.declare import Alpha, Channels, Depth, Doc, OneOf, Range, operation
 from imgpipe.imaging.pixels import Image, colour8, grey, with_depth
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
     np = lazy("numpy")
 
 
-@operation(version=1, example="edges", alpha=Alpha.DROPPED, depth=Depth.EIGHT, colour8=True)
+@operation(version=1, example="edges", alpha=Alpha.DROPPED, depth=Depth.EIGHT, channels=Channels.COLOUR, colour8=True)
 def edges(image: Image) -> Image:
     """Draws the edges in pure green on the picture at half brightness.
 
@@ -43,6 +43,7 @@ def edges(image: Image) -> Image:
     example="canny:low=50,high=150",
     alpha=Alpha.DROPPED,
     depth=Depth.EIGHT,
+    channels=Channels.GREY,
 )
 def canny(
     image: Image,

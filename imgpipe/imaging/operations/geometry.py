@@ -5,7 +5,7 @@ Sizes and angles are those of the upright picture: orientation has been applied 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Doc, OneOf, Range, Size, operation
@@ -32,9 +32,8 @@ def scaled(image: Image, width: int, height: int, kernel: str = "auto") -> Image
     return cv2.resize(image, (width, height), interpolation=interpolation)
 
 
-def _whole(image: Image, size: Size) -> tuple[int, int]:
+def _resized(width: int, height: int, *, size: Size, **_: Any) -> tuple[int, int]:
     """Both sides of ``size``, the missing one in proportion, rounded, at least 1."""
-    height, width = image.shape[:2]
     if size.width and size.height:
         return size.width, size.height
     if size.width:
@@ -42,7 +41,16 @@ def _whole(image: Image, size: Size) -> tuple[int, int]:
     return max(1, min(SIDE_MAX, round(size.height * width / height))), size.height
 
 
-@operation(version=1, example="resize:size=800x", alpha=Alpha.FILTERED)
+def _fitted(width: int, height: int, *, size: int) -> tuple[int, int]:
+    ratio = min(1.0, size / max(height, width))
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+def _turned(width: int, height: int, *, angle: int) -> tuple[int, int]:
+    return (width, height) if angle == 180 else (height, width)
+
+
+@operation(version=1, example="resize:size=800x", alpha=Alpha.FILTERED, size=_resized, scales=True)
 def resize(
     image: Image,
     *,
@@ -54,11 +62,11 @@ def resize(
     ] = "auto",
 ) -> Image:
     """Changes the size, to larger or smaller."""
-    width, height = _whole(image, size)
-    return scaled(image, width, height, kernel)
+    height, width = image.shape[:2]
+    return scaled(image, *_resized(width, height, size=size), kernel)
 
 
-@operation(version=1, example="thumbnail:size=200", alpha=Alpha.FILTERED)
+@operation(version=1, example="thumbnail:size=200", alpha=Alpha.FILTERED, size=_fitted, scales=True)
 def thumbnail(
     image: Image,
     *,
@@ -66,11 +74,10 @@ def thumbnail(
 ) -> Image:
     """Reduces the picture to fit into a square, in proportion; smaller pictures stay as they are."""
     height, width = image.shape[:2]
-    ratio = min(1.0, size / max(height, width))
-    return scaled(image, max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return scaled(image, *_fitted(width, height, size=size))
 
 
-@operation(version=1, example="rotate:angle=90", alpha=Alpha.MOVED)
+@operation(version=1, example="rotate:angle=90", alpha=Alpha.MOVED, size=_turned)
 def rotate(
     image: Image,
     *,

@@ -17,14 +17,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError, nearest
-from imgpipe.imaging.operations import colour, edges, filters, geometry
+from imgpipe.imaging.operations import colour, edges, filters, geometry, tone
 from imgpipe.imaging.operations.declare import Operation, Step
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgpipe.operations"
-FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, filters)
+FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, tone, filters)
 
 _log = logging.getLogger(__name__)
 
