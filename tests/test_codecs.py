@@ -18,17 +18,19 @@ from imgpipe.imaging import codecs
 from imgpipe.imaging.codecs import (
     READABLE,
     WRITABLE,
+    Picture,
     checked_format,
     checked_quality,
-    decode,
-    encode,
     suffix_of,
 )
-from imgpipe.imaging.codecs.decoding import orientation, refusal, upright
-from imgpipe.imaging.codecs.structure import is_truncated
+from imgpipe.imaging.codecs.containers import jpeg
+from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
+from imgpipe.imaging.codecs.decoding import refusal
+from imgpipe.imaging.codecs.turning import upright
 
 SUFFIXES = sorted(WRITABLE)
-LOSSY = ("jpg", "jpeg", "webp")
+COLOUR = [suffix for suffix in SUFFIXES if codecs.codec(suffix).colour]
+LOSSY = ("jpg", "jpeg", "jpe", "jfif", "webp", "avif")
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,15 @@ def png_turned(image, turned):
     return plain[:33] + chunk(b"eXIf", exif(turned)) + plain[33:]
 
 
+def decode(data, **options):
+    """The first frame's pixels."""
+    return codecs.decode(data, **options).frames[0]
+
+
+def encode(image, suffix, quality=90):
+    return codecs.encode(Picture([image]), suffix, quality)[0]
+
+
 def failure(data, **options):
     with pytest.raises(ImageError) as caught:
         decode(data, **options)
@@ -80,17 +91,21 @@ def failure(data, **options):
 # --- what comes back ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != "gif"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("depth", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 1.0)])
 def test_a_format_keeps_what_it_can_hold_and_reduces_by_value(suffix, channels, depth, white):
     image = smooth(channels, depth=depth, white=white)
     codec = codecs.codec(suffix)
+    if channels > 1 and not codec.colour:
+        with pytest.raises(ImageError, match="holds no colour"):
+            encode(image, suffix)
+        return
     found = decode(encode(image, suffix, 100))
     kept = depth if depth in codec.depths else codec.depths[-1]
     assert found.dtype == kept
     wanted = image[:, :, :3] if channels == 4 and not codec.alpha else image
-    if suffix == "webp" and channels == 1:  # it has no grey
+    if channels == 1 and not codec.grey:
         found = found[:, :, 0]
     assert found.shape == wanted.shape
     scale = {"uint8": 255, "uint16": 65535, "float32": 1.0}[kept]
@@ -98,10 +113,10 @@ def test_a_format_keeps_what_it_can_hold_and_reduces_by_value(suffix, channels, 
     if suffix == "webp" and channels == 4:  # it gives up the colour of what cannot be seen
         off = off[image[:, :, 3] / white > 0.01]
     off = off.max()
-    assert off <= (0.03 if suffix in LOSSY else 0.0 if kept == depth else 0.5 / scale + 1e-7)
+    assert off <= (0.06 if suffix in LOSSY else 0.0 if kept == depth else 0.5 / scale + 1e-7)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", COLOUR)
 def test_quality_is_that_of_the_format(suffix):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     low, high = (len(encode(noise, suffix, quality)) for quality in (10, 95))
@@ -144,8 +159,8 @@ def test_orientation_keeps_alpha():
 @settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_orientation_reads_any_bytes(data):
-    assert 1 <= orientation(data) <= 8
-    assert 1 <= orientation(b"II*\0\x08\0\0\0" + data) <= 8
+    assert 1 <= orientation(Metadata(data)) <= 8
+    assert 1 <= orientation(Metadata(b"II*\0\x08\0\0\0" + data)) <= 8
 
 
 def test_upright_of_an_upright_picture_is_that_picture():
@@ -157,7 +172,7 @@ def test_upright_of_an_upright_picture_is_that_picture():
 
 
 @pytest.mark.parametrize("colour8", [True, False])
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", COLOUR)
 def test_a_file_cut_anywhere_is_truncated(suffix, colour8):
     data = encode(smooth(3), suffix)
     cuts = {*range(16, 64), *range(64, len(data), max(1, len(data) // 60)), *range(len(data) - 8, len(data))}
@@ -177,8 +192,8 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_a_jpeg():
     data = encode(smooth(3), "jpg")
     thumbnail = b"\xff\xd8\xff\xd9 a picture within a picture \xff\xd9"
     data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + data[2:]
-    assert is_truncated(data[:-2])
-    assert not is_truncated(data)
+    assert not jpeg.is_whole(data[:-2])
+    assert jpeg.is_whole(data)
 
 
 @pytest.mark.parametrize(
@@ -204,23 +219,34 @@ def test_what_is_no_image_is_refused_with_its_kind(data, kind, colour8):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(SUFFIXES), st.integers(0, 10**6), st.integers(1, 255))
+@given(st.sampled_from(COLOUR), st.integers(0, 10**6), st.integers(1, 255))
 def test_a_flipped_byte_gives_a_picture_or_an_image_error(suffix, where, flip):
-    if suffix == "png":  # its checksums are read before OpenCV is trusted with it: issue B
-        return
     data = bytearray(encode(smooth(3), suffix))
     data[where % len(data)] ^= flip
     with contextlib.suppress(ImageError):
         assert decode(bytes(data)).size
 
 
-@pytest.mark.parametrize(
-    "magic", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"II*\0", b"MM\0*", b"BM", b""]
-)
+MAGIC = [
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\xff\0\0\0WEBP",
+    b"II*\0",
+    b"MM\0+",
+    b"BM",
+    b"GIF89a",
+    b"P7\n",
+    b"P5 ",
+]
+MAGIC += [b"\0\0\0\x20ftypavif", b"\0\0\0\x0cjP  \r\n\x87\n", b"Pf\n", b""]
+
+
+@pytest.mark.parametrize("magic", MAGIC)
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_structure_reads_any_bytes(magic, data):
-    assert is_truncated(magic + data) in (True, False)
+def test_headers_of_any_bytes_are_read_or_refused(magic, data):
+    with contextlib.suppress(ImageError):
+        codecs.inspect(magic + data)
 
 
 def test_out_of_memory_may_be_tried_again():
@@ -230,9 +256,11 @@ def test_out_of_memory_may_be_tried_again():
     assert (found.kind, found.again) == (Kind.TOO_LARGE, True)
 
 
-def test_pixels_of_an_unknown_kind_are_refused():
+def test_64_bits_are_reduced_to_32_and_told():
     data = cv2.imencode(".tiff", np.ones((4, 4), np.float64))[1].tobytes()
-    assert "float64" in failure(data).message
+    found = codecs.decode(data)
+    assert found.frames[0].dtype == np.float32
+    assert found.remarks == [("depth", "64 to 32 bits")]
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -273,15 +301,16 @@ def test_suffix_of(name, suffix):
     assert suffix_of(name) == suffix
 
 
-def test_the_suffixes_of_the_first_day():
-    assert READABLE == WRITABLE == {"jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"}
+def test_every_suffix_that_is_written_is_read():
+    assert WRITABLE < READABLE
+    assert {"pbm"} == READABLE - WRITABLE
 
 
 def test_formats_and_qualities_are_checked():
     assert checked_format(".PNG") == "png"
     assert checked_format(None) is None
     assert checked_quality(1) == 1
-    with pytest.raises(UsageError, match=r"format: expected one of bmp, .*got 'wepb' .did you mean 'webp'"):
+    with pytest.raises(UsageError, match=r"format: expected one of apng, .*got 'wepb' .did you mean 'webp'"):
         checked_format("wepb")
     for bad in (0, 101, True, 9.5, "90"):
         with pytest.raises(UsageError, match="quality: expected an integer from 1 to 100"):

@@ -29,7 +29,7 @@ def read(data: bytes | None) -> Any:
 
 
 def outcome_of(step: Any, suffix: str = "png") -> Any:
-    return run(PNG, Program((("own", step),), colour8=False), suffix, 90)
+    return run(PNG, Program((("own", step),), colour8=False), suffix, Recipe.from_options())
 
 
 def test_an_outcome_has_the_result_and_the_time_of_each_stage():
@@ -64,7 +64,7 @@ def test_a_process_is_prepared_for_one_image_at_a_time():
     try:
         prepare()
         assert cv2.getNumThreads() == 1
-        assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT
+        assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_WARNING
     finally:
         cv2.setNumThreads(threads)
         cv2.utils.logging.setLogLevel(level)
@@ -137,4 +137,6 @@ def test_what_the_format_cannot_hold_is_refused():
     outcome = outcome_of(lambda image: np.zeros((1, 20_000, 3), np.uint8), "webp")
     assert outcome.failure.kind is Kind.OPERATION
     assert "WebP holds at most 16383" in outcome.failure.message
-    assert outcome_of(lambda image: image, "exe").failure.message == "no codec writes 'exe'"
+    assert (
+        outcome_of(lambda image: image, "exe").failure.message == "no codec writes 'exe': choose a --format"
+    )

@@ -60,6 +60,11 @@ def has_alpha(image: Image) -> bool:
     return image.ndim == 3 and image.shape[2] == 4
 
 
+def is_opaque(image: Image) -> bool:
+    """Whether every pixel is seen in full."""
+    return not has_alpha(image) or bool(cv2.extractChannel(image, 3).min() >= WHITE[depth(image)])
+
+
 def with_depth(image: Image, wanted: str) -> Image:
     """The same picture with pixels of dtype ``wanted``. Integers clip what is below black or above white."""
     given = depth(image)
@@ -84,6 +89,14 @@ def colour(image: Image) -> Image:
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR) if has_alpha(image) else image
+
+
+def with_alpha(image: Image) -> Image:
+    """``(H, W, 4)`` of the same dtype; what had no alpha is seen in full."""
+    if has_alpha(image):
+        return image
+    white = WHITE[depth(image)]
+    return joined(image, np.full(image.shape[:2], white, image.dtype))
 
 
 def colour8(image: Image) -> Image:
@@ -113,7 +126,12 @@ def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
     work = with_depth(image, "float32")
     alpha = work[:, :, 3:]
     filtered = function(np.concatenate([work[:, :, :3] * alpha, alpha], axis=2))
-    weight = filtered[:, :, 3:]
-    # Where nothing is left of alpha there is no colour to find: black.
-    filtered[:, :, :3] /= np.where(weight > 1e-6, weight, np.float32(np.inf))
-    return with_depth(filtered, depth(image))
+    return with_depth(straight(filtered), depth(image))
+
+
+def straight(image: Image) -> Image:
+    """Colours that were multiplied by alpha, divided by it again; black where nothing is left of it."""
+    work = with_depth(image, "float32")
+    weight = work[:, :, 3:]
+    colours = work[:, :, :3] / np.where(weight > 1e-6, weight, np.float32(np.inf))
+    return with_depth(np.concatenate([colours, weight], axis=2), depth(image))

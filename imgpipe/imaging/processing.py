@@ -1,21 +1,26 @@
 """Bytes → bytes: decode, apply a recipe, encode. Pure and public: any engine can run it.
 
 Whatever goes wrong with a picture comes back as a value (`Outcome.failure`), never as an exception: an
-operation may come from another package and raise anything.
+operation may come from another package and raise anything. What went right, but not wholly as the picture's
+owner might expect, stands beside the result (`Outcome.notes`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+from threading import Lock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from imgpipe import limits
-from imgpipe.errors import ImageError, Kind
+from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.facts import Times
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs import WRITABLE, decode, encode
+from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, decode, encode
 from imgpipe.imaging.codecs.decoding import refusal
+from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 from imgpipe.imaging.recipe import Program, Recipe
@@ -25,65 +30,150 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
 
+_DEFAULT = Ceiling()
+
 
 def prepare() -> None:
     """Loads OpenCV and NumPy now, for a process that works on one image at a time.
 
-    Threads of their own would fight with the other processes. Decoders' warnings go to descriptor 2, up to
-    140 KB for one file and without its name: what they mean comes back as a failure.
+    Threads of their own would fight with the other processes.
     """
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)  # `hearing` tells them
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Either the encoded result or why there is none, and microseconds by stage (`facts.STAGES`)."""
+    """Either the encoded result or why there is none, microseconds by stage (`facts.STAGES`), and notes:
+    ``(kind, text)`` of what was lost or odd, the kind one of `errors.Note`."""
 
     data: bytes | None
     failure: ImageError | None
     times: Times
+    notes: tuple[Remark, ...] = ()
 
 
-def process(data: bytes, recipe: Recipe, suffix: str) -> Outcome:
+def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAULT) -> Outcome:
     """What ``recipe`` makes of the encoded image ``data`` from a file with ``suffix`` (``"jpg"``).
 
     The result is in the recipe's format, or else in that of ``suffix``. Of the times, read and write are 0.
+    Only where the recipe is strict is descriptor 2 of this process listened on for a decoder's warnings, with
+    one image at a time for all threads.
 
     Raises
     ------
     UsageError
         The recipe cannot be done here, whatever the image.
     """
-    return run(data, recipe.bind(), recipe.format or suffix, recipe.quality)
+    program, output = recipe.bind(), recipe.format or suffix
+    with _LOCK if recipe.strict else nullcontext():
+        hearing = _hearing() if recipe.strict else None
+        return run(data, program, output, recipe, ceiling, named=suffix, hearing=hearing)
 
 
-def run(data: bytes, program: Program, suffix: str, quality: int) -> Outcome:
-    """`process`, with the recipe bound already: for loops. ``suffix`` is the output's."""
-    marks = [perf_counter_ns()]
+_LOCK = Lock()
+
+
+@cache
+def _hearing() -> Hearing:
+    return Hearing()
+
+
+def run(
+    data: bytes,
+    program: Program,
+    suffix: str,
+    recipe: Recipe,
+    ceiling: Ceiling = _DEFAULT,
+    *,
+    named: str = "",
+    hearing: Hearing | None = None,
+) -> Outcome:
+    """`process`, with the recipe bound already: for loops.
+
+    ``suffix`` is the output's, ``named`` the input's. With ``hearing``, what decoders warn of is among the
+    notes, and a failure where the recipe is strict.
+    """
+    work = _Work(data, program, recipe, ceiling, named, hearing)
+    failure = result = None
     try:
-        result = _encoded(data, program, suffix, quality, marks)
-        failure = None
+        result = work.encoded(suffix)
     except ImageError as error:
-        result, failure = None, ImageError(error.kind, _tellable(error.message), again=error.again)
+        failure = ImageError(error.kind, _tellable(error.message), again=error.again)
     except MemoryError:
-        result, failure = None, ImageError(Kind.TOO_LARGE, "out of memory", again=True)
-    marks += [perf_counter_ns()] * (4 - len(marks))
-    start, decoded, operated, encoded = marks
-    spent = ((decoded - start) // 1000, (operated - decoded) // 1000, (encoded - operated) // 1000)
-    return Outcome(result, failure, (0, *spent, 0))
+        failure = ImageError(Kind.TOO_LARGE, "out of memory", again=True)
+    notes = tuple((kind, _tellable(text)) for kind, text in work.notes)
+    return Outcome(result, failure, work.times(), notes)
 
 
-def _encoded(data: bytes, program: Program, suffix: str, quality: int, marks: list[int]) -> bytes:
-    if suffix not in WRITABLE:
-        raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}")
-    image = decode(data, colour8=program.colour8)
-    marks.append(perf_counter_ns())
-    image = _applied(program, image)
-    marks.append(perf_counter_ns())
-    result = encode(image, suffix, quality)
-    marks.append(perf_counter_ns())
-    return result
+@dataclass(slots=True)
+class _Work:
+    """One image on its way; ``marks`` are taken after each stage, ``notes`` gathered in each."""
+
+    data: bytes
+    program: Program
+    recipe: Recipe
+    ceiling: Ceiling
+    named: str
+    hearing: Hearing | None
+    marks: list[int] = field(default_factory=lambda: [perf_counter_ns()])
+    notes: list[Remark] = field(default_factory=list)
+
+    def encoded(self, suffix: str) -> bytes:
+        if suffix not in WRITABLE:
+            raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
+        picture = self._decoded() if self.hearing is None else self._heard(self.hearing)
+        self.notes += picture.remarks
+        self._mark()
+        picture.frames = [_applied(self.program, frame) for frame in picture.frames]
+        self._mark()
+        result, remarks = encode(picture, suffix, self.recipe.quality, self.recipe.metadata)
+        self.notes += remarks
+        self._mark()
+        return result
+
+    def _decoded(self) -> Picture:
+        return decode(
+            self.data,
+            suffix=self.named,
+            pages=self.recipe.pages,
+            ceiling=self.ceiling.lowered(self.recipe.pixels_max),
+            colour8=self.program.colour8,
+            resampled=self.program.resampled,
+        )
+
+    def _heard(self, hearing: Hearing) -> Picture:
+        """The picture; a decoder's words are noted, and tell a lack of memory from damage."""
+        try:
+            with hearing.listening():
+                picture = self._decoded()
+        except ImageError as error:
+            self._note(hearing.said)
+            if hearing.out_of_memory and error.kind is not Kind.TOO_LARGE:
+                raise ImageError(Kind.TOO_LARGE, f"out of memory: {error.message}", again=True) from None
+            raise
+        self._note(hearing.said)
+        if hearing.said and self.recipe.strict:
+            raise ImageError(Kind.UNREADABLE, f"its decoder warned, and the recipe is strict: {hearing.said}")
+        return picture
+
+    def _note(self, said: str) -> None:
+        if said:
+            self.notes.append((str(Note.WARNING), said))
+
+    def _mark(self) -> None:
+        self.marks.append(perf_counter_ns())
+
+    def times(self) -> Times:
+        """Microseconds; a stage that was not reached took none."""
+        start, decoded, operated, encoded = self.marks + [perf_counter_ns()] * (4 - len(self.marks))
+        return (
+            0,
+            (decoded - start) // 1000,
+            (operated - decoded) // 1000,
+            (encoded - operated) // 1000,
+            0,
+        )
 
 
 def _applied(program: Program, image: Image) -> Image:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgpack
@@ -42,11 +42,13 @@ DEFAULT = "edges"
 class Program:
     """A recipe whose operations have been found: called with an image, it gives the processed one.
 
-    ``steps`` are ``(name, function of one image)``. ``colour8`` says how images are to be decoded for it.
+    ``steps`` are ``(name, function of one image)``. ``colour8`` says how images are to be decoded for it, and
+    ``resampled``, where the first step resamples the whole picture, from which width and height to which.
     """
 
     steps: tuple[tuple[str, Callable[[Image], Image]], ...]
     colour8: bool
+    resampled: Callable[[int, int], tuple[int, int]] | None = None
 
     def __call__(self, image: Image) -> Image:
         for _, step in self.steps:
@@ -170,7 +172,11 @@ def _bound(recipe: Recipe) -> Program:
     checked_format(recipe.format)
     found = [(find(step.name), step) for step in recipe.steps]
     steps = tuple((step.name, _applied(operation, operation.arguments(step))) for operation, step in found)
-    return Program(steps, colour8=bool(found) and found[0][0].colour8)
+    first, step = found[0]
+    resampled = None
+    if first.scales and first.size is not None:
+        resampled = partial(first.size, **first.arguments(step))
+    return Program(steps, first.colour8, resampled)
 
 
 def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Image], Image]:

@@ -175,7 +175,7 @@ class Workplace:
         data = self._read(name, size)
         read = perf_counter_ns()
         target = self._recipe.target(name)
-        outcome = run(data, self._program, suffix_of(target), self._recipe.quality)
+        outcome = run(data, self._program, suffix_of(target), self._recipe, named=suffix_of(name))
         if outcome.data is None:
             raise outcome.failure or AssertionError("an outcome without result or failure")
         begun = perf_counter_ns()

@@ -1,14 +1,26 @@
 """Bytes ↔ pixels, for every format.
 
-`table` says which formats there are and what each can hold; `structure` tells truncated files from others.
+============  ==========================================================================================
+`table`       which formats there are, how each is known, what each can hold
+`containers`  what a file says of itself, format by format, read without decoding
+`metadata`    EXIF, ICC and XMP, carried beside the pixels
+`ceiling`     what a machine decodes at most
+`decoding`    looked at, held against the limits, decoded, mended, turned upright
+`reducing`    how far a JPEG may be reduced while it is decoded
+`animation`   frames of an animated PNG joined to pictures
+`encoding`    fitted to a format, written, and what was lost
+============  ==========================================================================================
 """
 
 from __future__ import annotations
 
-from imgpipe.imaging.codecs.decoding import decode
+from imgpipe.imaging.codecs.ceiling import Ceiling
+from imgpipe.imaging.codecs.decoding import decode, inspect
 from imgpipe.imaging.codecs.encoding import encode
+from imgpipe.imaging.codecs.picture import Picture, Remark
 from imgpipe.imaging.codecs.table import (
     CODECS,
+    FORMATS,
     QUALITY,
     READABLE,
     WRITABLE,
@@ -16,19 +28,26 @@ from imgpipe.imaging.codecs.table import (
     checked_format,
     checked_quality,
     codec,
+    identify,
     suffix_of,
 )
 
 __all__ = [
     "CODECS",
+    "FORMATS",
     "QUALITY",
     "READABLE",
     "WRITABLE",
+    "Ceiling",
     "Codec",
+    "Picture",
+    "Remark",
     "checked_format",
     "checked_quality",
     "codec",
     "decode",
     "encode",
+    "identify",
+    "inspect",
     "suffix_of",
 ]

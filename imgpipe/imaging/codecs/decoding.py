@@ -1,28 +1,50 @@
-"""Bytes → pixels.
+"""Bytes → pixels: looked at, held against the limits, decoded, mended, turned upright.
 
-OpenCV is given bytes that we have read, never a path, and decodes in one of two ways:
+OpenCV is given bytes that we have read, never a path, and only what `containers` has found to be sound and
+within the limits. It decodes every format as it is stored, and what it does not do right is done here:
 
-* ``colour8``: what its plain colour reading gives, ``(H, W, 3)`` uint8, orientation applied, for recipes that
-  begin with an operation declared so (the default, `edges`, whose pixels are promised);
-* otherwise faithfully: depth, grey and alpha as they are in the file, and orientation applied once.
+=====================================================  ====================================================
+what                                                   how
+=====================================================  ====================================================
+orientation: it drops alpha, or turns nothing          read from the container, applied once
+animated PNG: crashes                                  plain PNGs of each frame, joined in `animation`
+PNG with one transparent colour                        compared with the pixels, as alpha
+TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
+TIFF where 0 is white, 16 bits                         inverted
+AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
+PNM: white is what it says, not 255                    read here
+=====================================================  ====================================================
 
-OpenCV applies orientation in every mode but ``IMREAD_UNCHANGED``, the only one that keeps alpha. So JPEG,
-which has no alpha, is read in another mode, and for the rest orientation is read from the EXIF block and
-applied here (TIFF's own is applied by OpenCV always).
-
-What is not a whole image of a kind that can be processed raises `ImageError`. A truncated file never gives
-half a picture: ``imdecode`` answers with nothing, where ``imread`` would fill up with grey (a test cuts every
-format at every place).
+``colour8`` is what OpenCV's plain colour reading gives, ``(H, W, 3)`` uint8, for recipes that begin with an
+operation declared so (the default, `edges`, whose pixels are promised).
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from imgpipe.errors import ImageError, Kind
+from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs.structure import is_truncated
+from imgpipe.imaging.codecs import animation, netpbm
+from imgpipe.imaging.codecs.ceiling import Ceiling
+from imgpipe.imaging.codecs.containers import jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers.header import Header, damaged
+from imgpipe.imaging.codecs.picture import Picture
+from imgpipe.imaging.codecs.reducing import reduction
+from imgpipe.imaging.codecs.table import (
+    AVIF,
+    CODECS,
+    JP2,
+    JPEG,
+    PNG,
+    PNM,
+    TIFF,
+    Codec,
+    identify,
+    is_beginning,
+)
+from imgpipe.imaging.codecs.turning import upright
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 
@@ -33,92 +55,251 @@ else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
 
-_JPEG = b"\xff\xd8\xff"
-_TIFF = (b"II*\0", b"MM\0*")
-_ORIENTATION = 0x0112  # EXIF 2.3, table 4
+#: Upright width and height → what the first step of a recipe resamples them to.
+Resampled: TypeAlias = Callable[[int, int], tuple[int, int]]
 
 
-def decode(data: bytes, *, colour8: bool = False) -> Image:
-    """The picture in these bytes, upright: ``(H, W)``, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA.
+def decode(
+    data: bytes,
+    *,
+    suffix: str = "",
+    pages: str = "first",
+    ceiling: Ceiling | None = None,
+    colour8: bool = False,
+    resampled: Resampled | None = None,
+) -> Picture:
+    """The picture in these bytes, upright, every frame ``(H, W)``, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA.
 
     uint8, uint16 or float32 as in the file; with ``colour8``, always ``(H, W, 3)`` uint8.
+
+    Parameters
+    ----------
+    suffix
+        Of the file; one that names another format is remarked on.
+    pages
+        ``first``, ``all``, or ``error`` where there are several.
+    resampled
+        What the picture is going to be reduced to: a JPEG may then be decoded at 1/2, 1/4, 1/8.
 
     Raises
     ------
     ImageError
         ``unreadable``, ``truncated``, or ``too_large`` (over a limit; ``again`` where memory ran out).
     """
-    if not data:
-        raise ImageError(Kind.UNREADABLE, "the file is empty")
+    codec, header = inspect(data, pages, ceiling or Ceiling())
+    whole = pages == "all" and header.frames > 1
     try:
-        image = _colour8(data) if colour8 else _faithful(data)
+        factor = reduction(header, resampled) if codec is JPEG else 1
+        frames = _frames(codec, data, header, whole, factor, colour8)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
-    if image is None:
-        raise _undecodable(data)
-    if wrong := pixels.problem(image):
-        raise ImageError(Kind.UNREADABLE, f"pixels of an unknown kind: {wrong}")
-    return image
+    picture = Picture(
+        [_checked(frame, header, factor, codec) for frame in frames],
+        header.durations if whole else (),
+        header.loops,
+        header.metadata.upright(),
+        header.bits,
+        remarks=list(header.losses),
+    )
+    _settle(picture, header, codec, colour8)
+    if header.frames > 1 and not whole:
+        picture.remark(Note.PAGES, f"{header.frames} pages or frames, the first was read")
+    if suffix in CODECS and CODECS[suffix].key != codec.key:
+        picture.remark(Note.SUFFIX, f"named .{suffix}, but it is {codec.name}")
+    return picture
+
+
+def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -> tuple[Codec, Header]:
+    """The format of these bytes and what they say of themselves; nothing is decoded.
+
+    Raises
+    ------
+    ImageError
+        As `decode`: what cannot be read, or is over a limit, is refused here.
+    """
+    limit = ceiling or Ceiling()
+    if not data:
+        raise ImageError(Kind.UNREADABLE, "the file is empty")
+    codec = identify(data)
+    if codec is None:
+        if is_beginning(data):
+            raise ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
+        raise ImageError(Kind.UNREADABLE, "not an image of a format that is read here")
+    if codec.key in limit.off:
+        raise ImageError(Kind.UNREADABLE, f"{codec.name} is switched off on this machine")
+    header = codec.header(data)
+    _within(header, limit, pages)
+    return codec, header
+
+
+def _within(header: Header, limit: Ceiling, pages: str) -> None:
+    """Hold what a file says of itself against the limits."""
+    if pages == "error" and header.frames > 1:
+        raise ImageError(
+            Kind.UNREADABLE, f"{header.frames} pages or frames, and the recipe says pages = error"
+        )
+    frames = header.frames if pages == "all" else 1
+    if frames > limit.pages:
+        raise ImageError(Kind.TOO_LARGE, f"{frames} pages or frames, at most {limit.pages} are read")
+    size = f"{header.width}×{header.height}" + (f" × {frames} frames" if frames > 1 else "")
+    if max(header.width, header.height) > limit.side:
+        raise ImageError(Kind.TOO_LARGE, f"{size} pixels, at most {limit.side} a side are read")
+    if header.width * header.height * frames > limit.pixels:
+        raise ImageError(
+            Kind.TOO_LARGE, f"{size} pixels, at most {limit.pixels} are read here (--max-pixels)"
+        )
 
 
 def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
     """What an exception of OpenCV means for an image: ``too_large`` if it is about a limit, else ``kind``."""
     # One that OpenCV's bindings raise themselves (for an argument of a wrong type) has neither code nor text.
     said = getattr(error, "err", "") or str(error)
-    if getattr(error, "code", 0) == cv2.Error.STS_NO_MEM:
+    if getattr(error, "code", 0) == cv2.Error.STS_NO_MEM or "bad_alloc" in said:
         return ImageError(Kind.TOO_LARGE, f"{where}out of memory: {said}", again=True)
     if "CV_IO_MAX_IMAGE" in said:
         return ImageError(Kind.TOO_LARGE, f"{where}more pixels than allowed: {said}")
     return ImageError(kind, f"{where}OpenCV: {said}")
 
 
-def _undecodable(data: bytes) -> ImageError:
-    if is_truncated(data):
-        return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
-    return ImageError(Kind.UNREADABLE, "no decoder takes it: not an image, or damaged")
+# --- each format --------------------------------------------------------------------------------
 
 
-def _colour8(data: bytes) -> Image | None:
-    image: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None and data.startswith(_TIFF):  # of float pixels: OpenCV does not reduce those by itself
-        image = _faithful(data)
-        return image if image is None else pixels.colour8(image)
-    return image
+def _frames(
+    codec: Codec, data: bytes, header: Header, whole: bool, factor: int, colour8: bool
+) -> Sequence[Image]:
+    """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
+    if codec is PNM:
+        return [netpbm.decode(data, header)]
+    if codec is PNG:
+        return _png(header, whole, colour8)
+    if codec is TIFF:
+        return _tiff(data, header, whole)
+    if codec is JPEG:
+        return [_one(data, _JPEG_FLAGS[factor, header.grey], codec, header)]
+    if whole:
+        return _several(data, header)
+    return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
 
 
-def _faithful(data: bytes) -> Image | None:
-    buffer = np.frombuffer(data, np.uint8)
-    if data.startswith(_JPEG):
-        return cv2.imdecode(buffer, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    if data.startswith(_TIFF):
-        return cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    image, kinds, blocks = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
+class _JpegFlags(dict[tuple[int, bool], int]):
+    """OpenCV's flags by reduction and whether the picture is grey: put together when first asked for."""
+
+    def __missing__(self, key: tuple[int, bool]) -> int:
+        factor, grey = key
+        kind = "GRAYSCALE" if grey else "COLOR"
+        name = f"IMREAD_REDUCED_{kind}_{factor}" if factor > 1 else f"IMREAD_{kind}"
+        self[key] = getattr(cv2, name) | cv2.IMREAD_IGNORE_ORIENTATION
+        return self[key]
+
+
+_JPEG_FLAGS = _JpegFlags()
+
+
+def _one(data: bytes, flags: int, codec: Codec, header: Header) -> Image:
+    image: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        return None
-    for kind, block in zip(kinds, blocks, strict=False):
-        if kind == cv2.IMAGE_METADATA_EXIF:
-            return upright(image, orientation(np.asarray(block).tobytes()))
+        raise _undecodable(data, codec, header)
     return image
 
 
-def orientation(exif: bytes) -> int:
-    """The orientation in an EXIF block (a TIFF directory), 1 … 8; 1 where there is none."""
-    order = "<" if exif.startswith(b"II") else ">"
-    try:
-        (at,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, at)
-        for entry in range(at + 2, at + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, entry)
-            if tag == _ORIENTATION:
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:  # the block ends early
-        pass
-    return 1
+def _undecodable(data: bytes, codec: Codec, header: Header) -> ImageError:
+    cut = (codec is JPEG and not jpeg.is_whole(data)) or (codec is JP2 and not jp2.is_whole(data, header))
+    if cut:
+        return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
+    return damaged(f"its {codec.name} data cannot be decoded")
 
 
-def upright(image: Image, turned: int) -> Image:
-    """The picture as it should be seen: 2 … 4 are flips, 5 … 8 the same after swapping rows and columns."""
-    if turned >= 5:
-        image = cv2.transpose(image)
-    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
-    return cv2.flip(image, flips[turned]) if turned in flips else image
+def _several(data: bytes, header: Header) -> Sequence[Image]:
+    read, frames = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if not read or len(frames) != header.frames:
+        raise damaged(f"{len(frames) if read else 0} of {header.frames} frames can be decoded")
+    return frames
+
+
+def _png(header: Header, whole: bool, colour8: bool) -> Sequence[Image]:
+    transparent = png.key(header)
+    reduced = colour8 and header.bits == 16  # as OpenCV does it: it truncates to 8 bits
+    flags = cv2.IMREAD_COLOR if reduced else cv2.IMREAD_UNCHANGED
+
+    def decoded(number: int | None) -> Image:
+        image = _one(png.clean(header, number), flags, PNG, header)
+        return _keyed(image, transparent, header) if transparent and not reduced else image
+
+    if not whole:
+        return [decoded(None)]
+    return animation.joined(header.details.frames, decoded, header.width, header.height)
+
+
+def _keyed(image: Image, transparent: tuple[int, ...], header: Header) -> Image:
+    """With alpha that is 0 where a pixel has the transparent colour; samples of few bits were stretched."""
+    white = pixels.WHITE[pixels.depth(image)]
+    stretch = int(white) // (2**header.bits - 1)
+    colour = [value * stretch for value in transparent][::-1]  # blue, green, red
+    hidden = np.all(np.atleast_3d(image) == np.array(colour), axis=2)
+    return pixels.joined(image, np.where(hidden, 0, white).astype(image.dtype))
+
+
+def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
+    every, wanted = tiff.pages(data), header.details if whole else header.details[:1]
+    clean = np.frombuffer(tiff.clean(data), np.uint8)
+    found: list[Image | None]
+    if wanted == [0]:
+        found = [cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)]
+    else:
+        read, frames = cv2.imdecodemulti(clean, cv2.IMREAD_UNCHANGED)
+        found = [frames[number] if read and number < len(frames) else None for number in wanted]
+    whole_ones = [image for image in found if image is not None]
+    if len(whole_ones) < len(wanted):
+        raise damaged("its TIFF data cannot be decoded")
+    return [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
+
+
+def _mended(image: Image, page: tiff.Page) -> Image:
+    if image.dtype == np.float64:
+        image = image.astype(np.float32)
+    if page.photometric == tiff.WHITE_IS_ZERO and page.bits == 16:
+        image = np.iinfo(np.uint16).max - image
+    if pixels.has_alpha(image) and not page.alpha:
+        image = pixels.colour(image)
+    elif page.associated and pixels.has_alpha(image):
+        image = pixels.straight(image)
+    return image
+
+
+# --- after decoding -----------------------------------------------------------------------------
+
+
+def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
+    """What came out, upright. It must be of the size that the limits were held against."""
+    if codec is TIFF:
+        if image.shape[0] * image.shape[1] > header.width * header.height:
+            raise damaged("its pages are larger than they say")
+    else:
+        size = -(-header.width // factor), -(-header.height // factor)
+        if image.shape[1::-1] != size:
+            raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
+        if codec in (AVIF, JP2) and header.bits not in (8, 16):
+            image = _stretched(image, header.bits)
+        image = upright(image, header.orientation)
+    if wrong := pixels.problem(image):
+        raise ImageError(Kind.UNREADABLE, f"pixels of an unknown kind: {wrong}")
+    return image
+
+
+def _stretched(image: Image, bits: int) -> Image:
+    """White as it is in memory: these decoders leave samples of 10 or 12 bits as they are."""
+    white = pixels.WHITE[pixels.depth(image)]
+    scaled: Image = np.rint(image * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)
+    return scaled
+
+
+def _settle(picture: Picture, header: Header, codec: Codec, colour8: bool) -> None:
+    """Say whether something is transparent; leave out an alpha that the file does not declare; reduce."""
+    frames = picture.frames
+    picture.alpha = any(not pixels.is_opaque(frame) for frame in frames)
+    if colour8 and codec is PNG and header.bits == 16:
+        picture.alpha = header.alpha
+    if not picture.alpha and not header.alpha:
+        picture.frames = frames = [pixels.colour(f) if pixels.has_alpha(f) else f for f in frames]
+    if colour8:
+        picture.frames = [pixels.colour8(frame) for frame in frames]

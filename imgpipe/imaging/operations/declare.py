@@ -9,8 +9,8 @@ An operation is one decorated function::
 
 Nothing is said twice. The signature gives the parameters, their checks and their help; the docstring gives
 the text; the decorator says what a signature cannot: the version (raise it when the same parameters give
-other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past the function
-as declared, so most functions never see it. A function must not change its input.
+other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past
+the function as declared, so most functions never see it. A function must not change its input.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Operation:
     """A declared operation. Calling it applies it; keywords are the arguments of its function.
 
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
-    first step, images are decoded that way. ``size`` is None where the size depends on what is in the picture.
+    first step, images are decoded that way. ``size`` is None where it depends on what is in the picture.
     ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
     """
 

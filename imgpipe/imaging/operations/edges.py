@@ -22,7 +22,9 @@ else:
     np = lazy("numpy")
 
 
-@operation(version=1, example="edges", alpha=Alpha.DROPPED, depth=Depth.EIGHT, channels=Channels.COLOUR, colour8=True)
+@operation(
+    version=1, example="edges", alpha=Alpha.DROPPED, depth=Depth.EIGHT, channels=Channels.COLOUR, colour8=True
+)
 def edges(image: Image) -> Image:
     """Draws the edges in pure green on the picture at half brightness.
 

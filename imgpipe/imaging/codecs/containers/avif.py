@@ -1,0 +1,265 @@
+"""AVIF: what its boxes say of the primary item, or of the track of a sequence.
+
+AOM, *AV1 Image File Format (AVIF)*; ISO/IEC 23008-12 (HEIF), sections 6.5 and 9; ISO/IEC 14496-12, sections
+8.6 and 8.11.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.metadata import Metadata
+
+#: (quarter turns anticlockwise, mirror: none, top and bottom, left and right) → orientation as EXIF has it.
+_TURNS = {
+    (0, -1): 1,
+    (0, 0): 4,
+    (0, 1): 2,
+    (1, -1): 8,
+    (1, 0): 5,
+    (1, 1): 7,
+    (2, -1): 3,
+    (2, 0): 2,
+    (2, 1): 4,
+    (3, -1): 6,
+    (3, 0): 7,
+    (3, 1): 5,
+}
+_DECODED = (b"av01", b"grid")
+
+
+@dataclass(slots=True)
+class _Item:
+    """An item of the file: its type, where its bytes are, and its properties."""
+
+    kind: bytes = b""
+    content_type: bytes = b""
+    extents: list[tuple[int, int]] = field(default_factory=list)
+    properties: list[Box] = field(default_factory=list)
+
+
+def header(data: bytes) -> Header:
+    """What the boxes say.
+
+    Raises
+    ------
+    ImageError
+        ``truncated`` or ``unreadable``.
+    """
+    with reading(data):
+        top = list(boxes(data))
+        major = data[top[0].start : top[0].start + 4]
+        meta = first(top, b"meta")
+        if meta is None:
+            raise truncated(data)
+        items = _Items(data, within(data, meta, 4))
+        found = _picture(data, items)
+        track = first(top, b"moov") if major == b"avis" else None
+        durations = _durations(data, track) if track else ()
+    if len(durations) > limits.PAGES_MAX:
+        raise ImageError(Kind.TOO_LARGE, f"{len(durations)} frames, at most {limits.PAGES_MAX}")
+    frames = max(1, len(durations))
+    return found if frames == 1 else _moving(found, durations)
+
+
+def _moving(still: Header, durations: tuple[int, ...]) -> Header:
+    return Header(
+        still.width,
+        still.height,
+        bits=still.bits,
+        grey=still.grey,
+        alpha=still.alpha,
+        frames=len(durations),
+        durations=durations,
+        orientation=still.orientation,
+        metadata=still.metadata,
+    )
+
+
+def _picture(data: bytes, items: _Items) -> Header:
+    primary = items.primary
+    if primary.kind not in _DECODED:
+        raise unsupported(f"a picture coded as {primary.kind.decode('ascii', 'replace')!r}, not AV1")
+    properties = {box.kind: box for box in reversed(primary.properties)}
+    size = properties.get(b"ispe")
+    if size is None:
+        raise damaged("a picture without size")
+    width, height = struct.unpack_from(">II", data, size.start + 4)
+    bits, grey = _samples(data, properties)
+    return Header(
+        width,
+        height,
+        bits=bits,
+        grey=grey,
+        alpha=any(_is_alpha(data, box) for box in items.all_properties),
+        orientation=_orientation(data, properties),
+        metadata=Metadata(items.exif(), _icc(data, primary), items.xmp()),
+    )
+
+
+def _samples(data: bytes, properties: dict[bytes, Box]) -> tuple[int, bool]:
+    """Bits of a sample, and whether there is one channel: as the AV1 configuration says, or else `pixi`."""
+    if (box := properties.get(b"av1C")) is not None:
+        flags = data[box.start + 2]
+        return (12 if flags & 0x20 else 10) if flags & 0x40 else 8, bool(flags & 0x10)
+    if (box := properties.get(b"pixi")) is not None:
+        return data[box.start + 5], data[box.start + 4] == 1
+    return 8, False
+
+
+def _orientation(data: bytes, properties: dict[bytes, Box]) -> int:
+    turn, mirror = properties.get(b"irot"), properties.get(b"imir")
+    turns = data[turn.start] & 3 if turn else 0
+    return _TURNS[turns, data[mirror.start] & 1 if mirror else -1]
+
+
+def _is_alpha(data: bytes, box: Box) -> bool:
+    return box.kind == b"auxC" and b"alpha" in data[box.start : min(box.end, box.start + 80)]
+
+
+def _icc(data: bytes, item: _Item) -> bytes:
+    for box in item.properties:
+        if box.kind == b"colr" and data[box.start : box.start + 4] in (b"prof", b"rICC"):
+            return data[box.start + 4 : box.end]
+    return b""
+
+
+class _Items:
+    """The items of a file."""
+
+    def __init__(self, data: bytes, meta: list[Box]) -> None:
+        self._data = data
+        self._items: dict[int, _Item] = {}
+        self._idat = first(meta, b"idat")
+        self.all_properties: list[Box] = []
+        readers = {b"iinf": self._kinds, b"iloc": self._places, b"iprp": self._properties}
+        for box in meta:
+            if box.kind in readers:
+                readers[box.kind](box)
+        primary = first(meta, b"pitm")
+        if primary is None:
+            raise damaged("no primary picture")
+        wide = data[primary.start] > 0
+        number = int.from_bytes(data[primary.start + 4 : primary.start + (8 if wide else 6)], "big")
+        self.primary = self._items.get(number, _Item())
+        for item in self._items.values():
+            if any(start + size > len(data) for start, size in item.extents):
+                raise truncated(data)
+
+    def _item(self, number: int) -> _Item:
+        return self._items.setdefault(number, _Item())
+
+    def _kinds(self, box: Box) -> None:
+        data = self._data
+        for entry in within(data, box, 8 if data[box.start] else 6):
+            if entry.kind != b"infe":
+                continue
+            wide = data[entry.start] >= 3
+            at = entry.start + 4
+            number = int.from_bytes(data[at : at + (4 if wide else 2)], "big")
+            at += 6 if wide else 4
+            item = self._item(number)
+            item.kind = data[at : at + 4]
+            item.content_type = data[at + 4 : entry.end].split(b"\0")[1:2][0] if item.kind == b"mime" else b""
+
+    def _places(self, box: Box) -> None:
+        data, at = self._data, box.start
+        version = data[at]
+        widths = data[at + 4] >> 4, data[at + 4] & 15, data[at + 5] >> 4, data[at + 5] & 15
+        offset_size, length_size, base_size, index_size = widths
+        wide = 4 if version == 2 else 2
+        number_of = int.from_bytes(data[at + 6 : at + 6 + wide], "big")
+        at += 6 + wide
+        for _ in range(number_of):
+            if at >= box.end:
+                raise damaged("a list of places ends early")
+            item = self._item(int.from_bytes(data[at : at + wide], "big"))
+            at += wide
+            inside = False
+            if version:
+                inside = data[at + 1] & 15 == 1
+                at += 2
+            base = int.from_bytes(data[at + 2 : at + 2 + base_size], "big")
+            at += 2 + base_size
+            count = int.from_bytes(data[at : at + 2], "big")
+            at += 2
+            if inside:
+                base += self._idat.start if self._idat else 0
+            for _ in range(count):
+                if at >= box.end:
+                    raise damaged("a list of places ends early")
+                at += index_size if version else 0
+                offset = int.from_bytes(data[at : at + offset_size], "big")
+                length = int.from_bytes(data[at + offset_size : at + offset_size + length_size], "big")
+                at += offset_size + length_size
+                item.extents.append((base + offset, length))
+
+    def _properties(self, box: Box) -> None:
+        inside = within(self._data, box)
+        held = first(inside, b"ipco")
+        self.all_properties = within(self._data, held) if held else []
+        for link in inside:
+            if link.kind == b"ipma":
+                self._links(link)
+
+    def _links(self, box: Box) -> None:
+        data, at = self._data, box.start
+        wide, long = (4 if data[at] else 2), data[at + 3] & 1
+        count = int.from_bytes(data[at + 4 : at + 8], "big")
+        at += 8
+        for _ in range(count):
+            if at >= box.end:
+                raise damaged("a list of properties ends early")
+            item = self._item(int.from_bytes(data[at : at + wide], "big"))
+            links = data[at + wide]
+            at += wide + 1
+            for _ in range(links):
+                number = (int.from_bytes(data[at : at + 2], "big") & 0x7FFF) if long else data[at] & 0x7F
+                at += 2 if long else 1
+                if 0 < number <= len(self.all_properties):
+                    item.properties.append(self.all_properties[number - 1])
+
+    def exif(self) -> bytes:
+        """The block itself: before it stands where in it the TIFF header begins."""
+        block = self._bytes(next((i for i in self._items.values() if i.kind == b"Exif"), None))
+        return block[4 + int.from_bytes(block[:4], "big") :] if len(block) > 4 else b""
+
+    def xmp(self) -> bytes:
+        wanted = (i for i in self._items.values() if i.content_type == b"application/rdf+xml")
+        return self._bytes(next(wanted, None))
+
+    def _bytes(self, item: _Item | None) -> bytes:
+        if item is None or sum(size for _, size in item.extents) > limits.METADATA_MAX:
+            return b""
+        return b"".join(self._data[start : start + size] for start, size in item.extents)
+
+
+def _durations(data: bytes, movie: Box) -> tuple[int, ...]:
+    """How long each frame of the first track is shown, in ms."""
+    for track in within(data, movie):
+        media = first(within(data, track), b"mdia") if track.kind == b"trak" else None
+        inside = within(data, media) if media else []
+        head, info = first(inside, b"mdhd"), first(inside, b"minf")
+        table = first(within(data, info), b"stbl") if info else None
+        times = first(within(data, table), b"stts") if table else None
+        if head and times:
+            scale = int.from_bytes(data[head.start + (20 if data[head.start] else 12) :][:4], "big")
+            return _expanded(data, times, max(1, scale))
+    return ()
+
+
+def _expanded(data: bytes, times: Box, scale: int) -> tuple[int, ...]:
+    (count,) = struct.unpack_from(">I", data, times.start + 4)
+    found: list[int] = []
+    for number in range(count):
+        frames, ticks = struct.unpack_from(">II", data, times.start + 8 + 8 * number)
+        room = limits.PAGES_MAX + 1 - len(found)
+        found += [round(1000 * ticks / scale)] * min(frames, room)
+        if len(found) > limits.PAGES_MAX:
+            break
+    return tuple(found)

@@ -1,0 +1,88 @@
+"""What a file says of itself before a pixel of it is decoded, and how a reader of it gives up.
+
+Every reader in `containers` gives a `Header`: the size, depth and pages that limits are held against, and the
+metadata that is carried over. A reader trusts no length, never walks further than the bytes go, and raises
+nothing but `ImageError` and what `reading` turns into one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A picture as its file describes it.
+
+    Attributes
+    ----------
+    width, height : int
+        Pixels of the canvas, as they are stored: before orientation is applied.
+    bits : int
+        Of one sample as the file has it, 1 … 64.
+    floating : bool
+        Samples are floating-point numbers.
+    grey, alpha : bool
+        One channel of colour; a channel, a colour or a mask that says how opaque a pixel is.
+    frames : int
+        Pages or frames. ``durations`` are those of frames in ms where the format has them, ``loops`` how
+        often all are shown (0: for ever).
+    orientation : int
+        EXIF's, 1 … 8: what is to be applied to the stored pixels.
+    metadata : Metadata
+        What is carried to the output.
+    losses : tuple
+        ``(kind, text)`` of what this format says and nobody here reads.
+    details : object
+        What the format's own reader wants to find again when pixels are read.
+    """
+
+    width: int
+    height: int
+    bits: int = 8
+    floating: bool = False
+    grey: bool = False
+    alpha: bool = False
+    frames: int = 1
+    durations: tuple[int, ...] = ()
+    loops: int = 0
+    orientation: int = 1
+    metadata: Metadata = NOTHING
+    losses: tuple[tuple[str, str], ...] = ()
+    details: Any = field(default=None, repr=False)
+
+    @property
+    def depth(self) -> str:
+        """The name of the dtype its pixels have in memory."""
+        return "float32" if self.floating else "uint16" if self.bits > 8 else "uint8"
+
+
+def damaged(what: str) -> ImageError:
+    """It is an image of a known format, and no sound one."""
+    return ImageError(Kind.UNREADABLE, f"damaged: {what}")
+
+
+def unsupported(what: str) -> ImageError:
+    """It may be sound, but nobody here can read it right."""
+    return ImageError(Kind.UNREADABLE, f"not supported: {what}")
+
+
+def truncated(data: bytes) -> ImageError:
+    """It ends before its pixels do."""
+    return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
+
+
+@contextmanager
+def reading(data: bytes) -> Iterator[None]:
+    """Whatever lies beyond the end of ``data`` makes it truncated."""
+    try:
+        yield
+    except (struct.error, IndexError, OverflowError):
+        raise truncated(data) from None

@@ -1,0 +1,88 @@
+"""JPEG 2000: boxes of a JP2 file, the SIZ segment of its codestream. ISO/IEC 15444-1, annexes A and I."""
+
+from __future__ import annotations
+
+import struct
+
+from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.metadata import Metadata
+
+MAGIC = b"\0\0\0\x0cjP  \r\n\x87\n"
+_SOC_SIZ = b"\xff\x4f\xff\x51"
+_EOC = b"\xff\xd9"
+_TILES_MAX = 65_535  # the most the format can number
+_ENUMERATED, _PROFILE = 1, 2  # methods of a colr box: a number, a restricted ICC profile
+_SPACES = (16, 17, 18)  # sRGB, grey, sYCC
+
+
+def header(data: bytes) -> Header:
+    """What the boxes and the codestream's first segment say.
+
+    Raises
+    ------
+    ImageError
+        ``truncated`` or ``unreadable``.
+    """
+    with reading(data):
+        top = list(boxes(data, len(MAGIC)))
+        stream, head = first(top, b"jp2c"), first(top, b"jp2h")
+        if stream is None or head is None:
+            raise truncated(data)
+        inside = within(data, head)
+        if first(inside, b"pclr"):
+            raise unsupported("a JPEG 2000 with a palette")
+        _colours(data, inside)
+        return _codestream(data, stream, Metadata(icc=_icc(data, inside)))
+
+
+def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
+    at = stream.start
+    if data[at : at + 4] != _SOC_SIZ:
+        raise damaged("its codestream does not begin as one")
+    right, bottom, left, top, tile_width, tile_height = struct.unpack_from(">6I", data, at + 8)
+    (components,) = struct.unpack_from(">H", data, at + 40)
+    width, height = right - left, bottom - top
+    if width <= 0 or height <= 0 or not tile_width or not tile_height:
+        raise damaged("a picture without size")
+    if -(-right // tile_width) * -(-bottom // tile_height) > _TILES_MAX:
+        raise ImageError(Kind.TOO_LARGE, f"more than {_TILES_MAX} tiles")
+    if components not in (1, 3, 4):
+        raise unsupported(f"a JPEG 2000 of {components} channels")
+    sizes = [data[at + 42 + 3 * number :][:3] for number in range(components)]
+    if len({size[0] for size in sizes}) > 1 or any(size[1:] != b"\1\1" for size in sizes):
+        raise unsupported("a JPEG 2000 whose channels differ in depth or size")
+    bits = (sizes[0][0] & 0x7F) + 1
+    if sizes[0][0] & 0x80 or bits > 16:
+        raise unsupported(f"a JPEG 2000 of {bits} bits, or of negative values")
+    return Header(
+        width,
+        height,
+        bits=bits,
+        grey=components == 1,
+        alpha=components == 4,
+        metadata=metadata,
+        details=stream,
+    )
+
+
+def _colours(data: bytes, inside: list[Box]) -> None:
+    for box in inside:
+        if box.kind == b"colr" and data[box.start] == _ENUMERATED:
+            space = int.from_bytes(data[box.start + 3 : box.start + 7], "big")
+            if space not in _SPACES:
+                raise unsupported(f"a JPEG 2000 in colour space {space}")
+
+
+def _icc(data: bytes, inside: list[Box]) -> bytes:
+    for box in inside:
+        if box.kind == b"colr" and data[box.start] == _PROFILE:
+            return data[box.start + 3 : box.end]
+    return b""
+
+
+def is_whole(data: bytes, found: Header) -> bool:
+    """Whether the codestream has its end."""
+    stream: Box = found.details
+    return data[stream.end - 2 : stream.end] == _EOC

@@ -1,0 +1,114 @@
+"""PBM, PGM, PPM, PAM and PFM: their headers. Netpbm's manual pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated, unsupported
+
+_BLANK = rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])+"
+_WORD = re.compile(_BLANK + rb"([0-9]{1,10})")
+_PFM = re.compile(rb"P[Ff]\s+([0-9]{1,10})\s+([0-9]{1,10})\s+([-+.0-9eE]{1,20})\s")
+_PAM_LINE = re.compile(rb"([^\n]{0,200})\n")
+ASCII, _BITMAP = (b"P1", b"P2", b"P3"), (b"P1", b"P4")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How samples are stored, where they begin, how many a pixel has, and which value is white.
+
+    For a PFM ``white`` is its scale, whose sign says the byte order.
+    """
+
+    magic: bytes
+    start: int
+    samples: int
+    white: float
+
+
+def header(data: bytes) -> Header:
+    """What the header says.
+
+    Raises
+    ------
+    ImageError
+        ``truncated`` or ``unreadable``.
+    """
+    magic = data[:2]
+    if magic == b"P7":
+        width, height, layout = _pam(data)
+    elif magic in (b"PF", b"Pf"):
+        width, height, layout = _pfm(data)
+    else:
+        width, height, layout = _pnm(data)
+    floating = magic in (b"PF", b"Pf")
+    if not width or not height:
+        raise damaged("a picture without size")
+    if len(data) - layout.start < _bytes_min(width, height, layout, floating):
+        raise truncated(data)
+    bits = 32 if floating else 16 if layout.white > 255 else 8
+    grey, alpha = layout.samples < 3, layout.samples in (2, 4)
+    return Header(width, height, bits, floating, grey=grey, alpha=alpha, details=layout)
+
+
+def _bytes_min(width: int, height: int, layout: Layout, floating: bool) -> int:
+    if layout.magic == b"P1":
+        return width * height
+    if layout.magic in ASCII:
+        return 2 * width * height * layout.samples - 1
+    if layout.magic == b"P4":
+        return (width + 7) // 8 * height
+    return width * height * layout.samples * (4 if floating else 2 if layout.white > 255 else 1)
+
+
+def _pnm(data: bytes) -> tuple[int, int, Layout]:
+    magic, at, found = data[:2], 2, []
+    for _ in range(2 if magic in _BITMAP else 3):
+        match = _WORD.match(data, at)
+        if match is None:
+            raise truncated(data) if _only_blank(data, at) else damaged("its header has no number there")
+        found.append(int(match[1]))
+        at = match.end()
+    width, height, white = (*found, 1)[:3]
+    return width, height, Layout(magic, at + 1, 3 if magic in (b"P3", b"P6") else 1, _white(white))
+
+
+def _only_blank(data: bytes, at: int) -> bool:
+    return re.fullmatch(rb"[\s0-9]*(?:#[^\r\n]*)?", data[at : at + 200]) is not None
+
+
+def _white(value: int) -> int:
+    if not 1 <= value <= 65_535:
+        raise damaged(f"a largest value of {value}")
+    return value
+
+
+def _pam(data: bytes) -> tuple[int, int, Layout]:
+    fields: dict[bytes, bytes] = {}
+    at = 3
+    while b"ENDHDR" not in fields:
+        match = _PAM_LINE.match(data, at)
+        if match is None or at > 4096:
+            raise truncated(data) if len(data) - at < 200 else damaged("its header does not end")
+        name, _, value = match[1].strip().partition(b" ")
+        fields[name] = value.strip()
+        at = match.end()
+    try:
+        width, height, samples, white = (int(fields[n]) for n in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
+    except (KeyError, ValueError):
+        raise damaged("its header lacks width, height, depth or largest value") from None
+    if not 1 <= samples <= 4 or not 0 < width < 2**31 or not 0 < height < 2**31:
+        raise unsupported(f"a PAM of {width}×{height} with {samples} channels")
+    return width, height, Layout(b"P7", at, samples, _white(white))
+
+
+def _pfm(data: bytes) -> tuple[int, int, Layout]:
+    match = _PFM.match(data)
+    if match is None:
+        raise truncated(data) if len(data) < 60 else damaged("its header is none of a PFM")
+    try:
+        scale = float(match[3])
+    except ValueError:
+        raise damaged("its scale is no number") from None
+    return int(match[1]), int(match[2]), Layout(data[:2], match.end(), 3 if data[1:2] == b"F" else 1, scale)

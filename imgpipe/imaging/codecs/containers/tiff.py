@@ -1,0 +1,310 @@
+"""TIFF and BigTIFF: the directories of all pages. Adobe, *TIFF Revision 6.0*; *BigTIFF*, AWare Systems.
+
+libtiff, as OpenCV uses it, reads more than it reads right. What it gets wrong is mended here where a few
+bytes do it (unassociated alpha is marked as associated, so that it is not multiplied into colours of 8 bits),
+told as a loss (alpha of grey pictures), or refused (Lab, other depths).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind, Note
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.metadata import Metadata
+
+_SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
+_VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
+SUBFILE, WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 262, 274
+SAMPLES, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 284, 338, 339, 700, 34675
+_EXIF, _GPS = 34665, 34853
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_DATA = ((273, 279), (324, 325))  # starts and sizes of strips, of tiles
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+ASSOCIATED, UNASSOCIATED = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One field of a directory: its type, how many values, where the field and its values stand."""
+
+    kind: int
+    count: int
+    field: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One directory, and the numbers in it that matter here."""
+
+    entries: Mapping[int, Entry]
+    width: int
+    height: int
+    bits: int
+    floating: bool
+    samples: int
+    photometric: int
+    extra: tuple[int, ...]
+    reduced: bool
+
+    @property
+    def colours(self) -> int:
+        return 1 if self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) else 3
+
+    @property
+    def alpha(self) -> bool:
+        """The fourth channel is alpha. Where nothing says so it is, as for Pillow; where it is "unspecified",
+        it is not."""
+        marked = self.extra[:1] in ((ASSOCIATED,), (UNASSOCIATED,), ())
+        return self.photometric == RGB and self.samples == 4 and marked
+
+    @property
+    def associated(self) -> bool:
+        """Colours have been multiplied by alpha."""
+        return self.alpha and self.extra[:1] == (ASSOCIATED,)
+
+
+class Reader:
+    """Numbers out of a TIFF, in its byte order and its width."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.order = "<" if data[:2] == b"II" else ">"
+        (version,) = struct.unpack_from(self.order + "H", data, 2)
+        self.big = version == 43
+        self.first: int = self.one("Q", 8) if self.big else self.one("I", 4)
+
+    def one(self, code: str, at: int) -> int:
+        (value,) = struct.unpack_from(self.order + code, self.data, at)
+        return int(value)
+
+    def directory(self, at: int) -> tuple[dict[int, Entry], int]:
+        """The fields of the directory there, by tag; and where the next one is."""
+        head, count_code, width, word = (8, "Q", 20, "Q") if self.big else (2, "H", 12, "I")
+        count = self.one(count_code, at)
+        if count > 4096:
+            raise damaged(f"a directory of {count} fields")
+        entries: dict[int, Entry] = {}
+        for field in range(at + head, at + head + width * count, width):
+            tag, kind = struct.unpack_from(self.order + "HH", self.data, field)
+            number = self.one(word, field + 4)
+            value = field + (12 if self.big else 8)
+            inside = number * _SIZES.get(kind, 1) <= (8 if self.big else 4)
+            entries.setdefault(tag, Entry(kind, number, field, value if inside else self.one(word, value)))
+        return entries, self.one(word, at + head + width * count)
+
+    def values(self, entry: Entry | None, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """All values of a field of whole numbers."""
+        if entry is None:
+            return default
+        if entry.count > _VALUES_MAX or entry.kind not in _CODES:
+            raise damaged("a field of an impossible type or length")
+        return struct.unpack_from(f"{self.order}{entry.count}{_CODES[entry.kind]}", self.data, entry.at)
+
+    def octets(self, entry: Entry | None) -> bytes:
+        if entry is None or entry.count > limits.METADATA_MAX:
+            return b""
+        return self.data[entry.at : entry.at + entry.count * _SIZES.get(entry.kind, 1)]
+
+
+def header(data: bytes) -> Header:
+    """What the directories say.
+
+    Raises
+    ------
+    ImageError
+        ``truncated`` or ``unreadable``.
+    """
+    with reading(data):
+        reader = Reader(data)
+        pages = _pages(reader)
+        shown = [page for page in pages if not page.reduced] or pages[:1]
+        for page in shown:
+            _whole(reader, page)
+        first = shown[0]
+        entries = first.entries
+        turned = reader.values(entries.get(ORIENTATION), (1,))[:1]
+        metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
+        if first.photometric == CMYK:
+            metadata = Metadata(b"", b"", metadata.xmp)
+    for page in shown:
+        _readable(page)
+    largest = max(shown, key=lambda page: page.width * page.height)
+    return Header(
+        largest.width,
+        largest.height,
+        bits=first.bits,
+        floating=first.floating,
+        grey=first.colours == 1,
+        alpha=first.alpha,
+        frames=len(shown),
+        orientation=turned[0] if turned and 1 <= turned[0] <= 8 else 1,
+        metadata=metadata,
+        losses=tuple(_losses(first)),
+        details=[pages.index(page) for page in shown],
+    )
+
+
+def pages(data: bytes) -> list[Page]:
+    """Every page, the reduced ones too: as OpenCV counts them."""
+    return _pages(Reader(data))
+
+
+def _pages(reader: Reader) -> list[Page]:
+    at, seen = reader.first, set()
+    found: list[Page] = []
+    while at:
+        if at in seen:
+            raise damaged("its directories go round in a circle")
+        if len(found) >= limits.PAGES_MAX:
+            raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} pages")
+        seen.add(at)
+        entries, at = reader.directory(at)
+        found.append(_page(reader, entries))
+    if not found:
+        raise damaged("no directory")
+    return found
+
+
+def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
+    def values(tag: int, default: int) -> tuple[int, ...]:
+        return reader.values(entries.get(tag), (default,)) or (default,)
+
+    bits, formats = values(BITS, 1), values(FORMAT, 1)
+    if len(set(bits)) > 1 or len(set(formats)) > 1:
+        raise unsupported("a TIFF whose channels differ in depth")
+    if formats[0] not in (1, 3, 4):  # unsigned, floating, not said
+        raise unsupported("a TIFF of signed or complex samples")
+    return Page(
+        entries,
+        values(WIDTH, 0)[0],
+        values(HEIGHT, 0)[0],
+        bits[0],
+        formats[0] == 3,
+        values(SAMPLES, 1)[0],
+        values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
+        reader.values(entries.get(EXTRA)),
+        bool(values(SUBFILE, 0)[0] & 1),
+    )
+
+
+def _whole(reader: Reader, page: Page) -> None:
+    """Refuse a page whose pixels are not all there, or for which OpenCV would take absurd memory."""
+    for entry in page.entries.values():
+        if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
+            raise truncated(reader.data)
+    starts: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    for start_tag, size_tag in _DATA:
+        starts = starts or reader.values(page.entries.get(start_tag))
+        sizes = sizes or reader.values(page.entries.get(size_tag))
+    if not starts:
+        raise damaged("a page without pixels")
+    if sizes and max(map(sum, zip(starts, sizes, strict=False))) > len(reader.data):
+        raise truncated(reader.data)
+    for tag, side in ((_TILE_WIDTH, page.width), (_TILE_HEIGHT, page.height)):
+        tile = reader.values(page.entries.get(tag), (0,))
+        if tile and tile[0] > max(4096, 2 * side):
+            raise damaged(f"tiles of {tile[0]} pixels in a picture of {page.width}×{page.height}")
+
+
+def _readable(page: Page) -> None:
+    """Refuse what OpenCV would read wrong, or not at all."""
+    if not page.width or not page.height:
+        raise damaged("a page without size")
+    kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
+    if page.bits not in ((32, 64) if page.floating else (1, 2, 4, 8, 16)):
+        raise unsupported(kind)
+    if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR):
+        raise unsupported(f"a TIFF of photometric interpretation {page.photometric}")
+    if page.photometric in (CMYK, YCBCR, PALETTE) and page.bits > 8:
+        raise unsupported(f"{kind} in CMYK, YCbCr or with a palette")
+    if page.samples > 4 or (page.photometric == RGB and page.samples < 3):
+        raise unsupported(f"a TIFF of {page.samples} channels")
+
+
+def _losses(page: Page) -> list[tuple[str, str]]:
+    losses = []
+    if page.photometric == CMYK:
+        losses.append((str(Note.COLOURS), "converted from CMYK without a colour profile"))
+    elif page.samples > page.colours and not page.alpha and page.photometric != YCBCR:
+        losses.append((str(Note.ALPHA), "a channel beside its colours was not read"))
+    if _EXIF in page.entries or _GPS in page.entries:
+        losses.append((str(Note.EXIF), "EXIF is not read from TIFF"))
+    if page.bits == 64:
+        losses.append((str(Note.DEPTH), "64 to 32 bits"))
+    return losses
+
+
+# --- what OpenCV is given -----------------------------------------------------------------------
+
+
+def clean(data: bytes) -> bytes:
+    """The same with every alpha marked as associated: libtiff multiplies any other into 8-bit colours."""
+    reader = Reader(data)
+    patched: bytearray | None = None
+    for page in _pages(reader):
+        if page.alpha and page.extra[:1] == (UNASSOCIATED,):
+            patched = patched or bytearray(data)
+            struct.pack_into(reader.order + "H", patched, page.entries[EXTRA].at, ASSOCIATED)
+    return bytes(patched) if patched else data
+
+
+def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
+    """A TIFF as OpenCV writes it, with its fourth channel declared as alpha and these blocks in page one.
+
+    New directories are put behind everything else, as any editor of TIFF does.
+    """
+    reader = Reader(data)
+    result = bytearray(data)
+    link, at = 4, reader.first
+    number = 0
+    while at:
+        entries, following = reader.directory(at)
+        fields = [data[entry.field : entry.field + 12] for entry in entries.values()]
+        blocks = {XMP: (1, metadata.xmp), ICC: (7, metadata.icc)} if number == 0 else {}
+        if alpha:
+            blocks[EXTRA] = (3, struct.pack("<H", UNASSOCIATED))
+        for tag, (kind, block) in blocks.items():
+            if block:
+                fields.append(_field(result, tag, kind, block))
+        result += b"\0" * (len(result) % 2)
+        struct.pack_into("<I", result, link, len(result))
+        result += struct.pack("<H", len(fields)) + b"".join(sorted(fields, key=lambda field: field[1::-1]))
+        link = len(result)
+        result += bytes(4)
+        at, number = following, number + 1
+    return bytes(result)
+
+
+def _field(result: bytearray, tag: int, kind: int, block: bytes) -> bytes:
+    """A directory's field; a block that does not fit into it is put behind the file."""
+    count = len(block) // _SIZES[kind]
+    if len(block) <= 4:
+        return struct.pack("<HHI", tag, kind, count) + block.ljust(4, b"\0")
+    result += b"\0" * (len(result) % 2)
+    at = len(result)
+    result += block
+    return struct.pack("<HHII", tag, kind, count, at)

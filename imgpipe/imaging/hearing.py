@@ -1,0 +1,75 @@
+"""What decoders say on descriptor 2, heard instead of shown.
+
+libtiff, libjpeg, libpng and OpenCV write warnings there, without a file's name and up to 140 KB for one TIFF.
+While an image is decoded the descriptor leads into memory of a fixed size; what stands there afterwards is
+told with the image. A write that finds no more room fails, and is lost.
+
+The descriptor belongs to the whole process, so this is for processes that do one image at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from imgpipe import limits
+
+_SHOWN_MAX = 300  # characters of all warnings of one image that are told with it
+_PREFIX = re.compile(
+    r"^\[ *[A-Z]+: *\d+@[0-9.]+\] (?:global )?(?:\S+:\d+ )?(?:\S+ )??", re.M
+)  # OpenCV's: time and place
+_MEMORY = re.compile(r"insufficient memory|out of memory|failed to allocate|bad_alloc|cannot allocate", re.I)
+
+
+class Hearing:
+    """Listens on descriptor 2 for as long as `listening` lasts."""
+
+    def __init__(self) -> None:
+        self._memory = _memory()
+        self._text = b""
+
+    def close(self) -> None:
+        os.close(self._memory)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """What is written to descriptor 2 within the block is `said` after it."""
+        shown = os.dup(2)
+        os.lseek(self._memory, 0, os.SEEK_SET)
+        os.dup2(self._memory, 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            written = os.lseek(self._memory, 0, os.SEEK_CUR)
+            self._text = os.pread(self._memory, written, 0) if written else b""
+
+    @property
+    def said(self) -> str:
+        """The latest warnings in a line, without OpenCV's time and place; nothing if there were none."""
+        lines = [line.strip() for line in _PREFIX.sub("", self._text.decode("utf-8", "replace")).splitlines()]
+        told = dict.fromkeys(filter(None, lines))  # the same warning may come for every row
+        text = "; ".join(told)
+        return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}… ({len(lines)} lines)"
+
+    @property
+    def out_of_memory(self) -> bool:
+        """A decoder has said that it found no memory."""
+        return _MEMORY.search(self._text.decode("utf-8", "replace")) is not None
+
+
+def _memory() -> int:
+    """The descriptor of memory of a fixed size."""
+    if sys.platform == "linux":
+        memory = os.memfd_create("imgpipe-hearing", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(memory, limits.WARNINGS_MAX)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+        return memory
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
