@@ -283,7 +283,7 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
     number = 0
     while at:
         entries, following = reader.directory(at)
-        fields = [data[entry.field : entry.field + 12] for entry in entries.values()]
+        fields: list[bytes] = [data[entry.field : entry.field + 12] for entry in entries.values()]
         blocks = {XMP: (1, metadata.xmp), ICC: (7, metadata.icc)} if number == 0 else {}
         if alpha:
             blocks[EXTRA] = (3, struct.pack("<H", UNASSOCIATED))
