@@ -292,7 +292,8 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
                 fields.append(_field(result, tag, kind, block))
         result += b"\0" * (len(result) % 2)
         struct.pack_into("<I", result, link, len(result))
-        result += struct.pack("<H", len(fields)) + b"".join(sorted(fields, key=lambda field: field[1::-1]))
+        ordered = sorted(fields, key=lambda field: int.from_bytes(field[:2], "little"))  # by tag
+        result += struct.pack("<H", len(fields)) + b"".join(ordered)
         link = len(result)
         result += bytes(4)
         at, number = following, number + 1
