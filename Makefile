@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types check bench clean
+.PHONY: help demo test test-opencv4 lint format types check bench clean
 
 PYTHON ?=
 export PYTHON
@@ -16,6 +16,14 @@ FOR_RUN = $(STAMP)-run
 FOR_TEST = $(STAMP)-test
 FOR_DEV = $(STAMP)-dev
 
+OPENCV4 ?= .venv-opencv4
+FOR_OPENCV4 = $(OPENCV4)/.installed$(addprefix -,$(subst /,_,$(PYTHON)))
+PICTURES = codecs*.py imaging*.py operations*.py processing.py recipe*.py task.py hearing.py
+
+$(FOR_OPENCV4): pyproject.toml tools/venv.sh
+	@tools/venv.sh $(OPENCV4) opencv4
+	@touch $@
+
 $(FOR_RUN): EXTRA =
 $(FOR_TEST): EXTRA = test
 $(FOR_DEV): EXTRA = dev
@@ -24,7 +32,7 @@ $(FOR_RUN) $(FOR_TEST) $(FOR_DEV): pyproject.toml tools/venv.sh
 	@touch $@
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
 
 demo: $(FOR_RUN) ## process the photographs in data/input, once in each mode, on four simulated machines
 	@set -e; for mode in random balanced redraw; do \
@@ -36,6 +44,11 @@ demo: $(FOR_RUN) ## process the photographs in data/input, once in each mode, on
 
 test: $(FOR_TEST) ## run the tests; ARGS='-k wire' goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-opencv4: $(FOR_TEST) $(FOR_OPENCV4) ## run the tests of pictures under OpenCV 4; compare its results with those of 5
+	@$(OPENCV4)/bin/python -m pytest -q $(wildcard $(addprefix tests/test_,$(PICTURES)))
+	@$(BIN)/python tools/opencv_results.py write $(OPENCV4)/results.npz
+	@$(OPENCV4)/bin/python tools/opencv_results.py compare $(OPENCV4)/results.npz
 
 lint: $(FOR_DEV) ## check style and formatting
 	@$(BIN)/python -m ruff check
@@ -55,5 +68,5 @@ bench: $(FOR_RUN) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/simulation.py
 
 clean: ## remove .venv, caches, and the results of the demo
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir
+	rm -rf $(VENV) $(OPENCV4) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir
 	find imgpipe tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
