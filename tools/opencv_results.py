@@ -67,15 +67,15 @@ def write(file: str) -> int:
 
 def compare(file: str) -> int:
     """Print every result that is not the same to the last bit."""
-    there, count, different = np.load(file), 0, 0
+    there, count, different = dict(np.load(file)), 0, 0
     for name, here in results():
         count += 1
-        if name not in there or not np.array_equal(there[name], here, equal_nan=here.dtype.kind == "f"):
+        before = there.get(name)
+        if before is None or not np.array_equal(before, here, equal_nan=here.dtype.kind == "f"):
             different += 1
-            print(f"differs: {name}: {_difference(there[name] if name in there else None, here)}")
-    print(
-        f"OpenCV {there['version']} and {cv2.__version__}: {count - different} of {count} results are the same"
-    )
+            print(f"differs: {name}: {_difference(before, here)}")
+    versions = f"OpenCV {there['version']} and {cv2.__version__}"
+    print(f"{versions}: {count - different} of {count} results are the same")
     return int(different > 0)
 
 
