@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -73,9 +72,3 @@ def test_pictures_with_alpha_are_shown_on_chequers() -> None:
     solid = np.full((16, 16, 4), 255, np.uint8)
     solid[:, :, :3] = 7
     assert (operations_page.opaque(solid) == 7).all()
-
-
-def test_a_file_that_an_example_names_is_there(tmp_path: Path) -> None:
-    with operations_page.standing_in(find("blur"), tmp_path):
-        assert Path.cwd() == tmp_path
-    assert list(tmp_path.iterdir()) == []

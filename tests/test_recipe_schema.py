@@ -21,10 +21,10 @@ from imgpipe.imaging.operations.parameters import SIDE_MAX
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.imaging.recipe_toml import OPTIONS
+from imgpipe.testing import standing_in
 from tests.test_naming import templates
 from tests.test_operations import steps
 from tests.test_recipe_toml import toml
-from tools.operations_page import standing_in
 
 WHOLE = recipe_schema.schema(BUILT_IN.values())
 VALIDATOR = Draft202012Validator(WHOLE)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from imgpipe.imaging.operations import Operation, Parameter, find, parse
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.pixels import Image, colour, has_alpha
 from imgpipe.imaging.recipe_toml import OPTIONS
+from imgpipe.testing import standing_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = ROOT / "data" / "input"
@@ -142,29 +142,8 @@ def opaque(image: Image) -> Image:
     return np.rint(image[:, :, :3] * alpha + chequers * (1 - alpha)).astype(np.uint8)
 
 
-@contextmanager
-def standing_in(operation: Operation, folder: Path) -> Iterator[None]:
-    """In ``folder``, where every file that the operation's example names is a small picture."""
-    kinds = {parameter.name: parameter.kind.__name__ for parameter in operation.parameters}
-    for name, path in catalogue.pairs(operation.example):
-        if kinds[name] == "File":
-            (folder / path).write_bytes(_encoded(_logo(), ".png"))
-    with chdir(folder):
-        yield
-
-
-def _logo() -> Image:
-    """A white ring on an orange disc, transparent around it."""
-    y, x = np.indices((96, 96)) - 47.5
-    distance = np.hypot(y, x)
-    image = np.zeros((96, 96, 4), np.uint8)
-    image[distance < 46] = (0, 140, 255, 255)
-    image[np.abs(distance - 28) < 7] = (255, 255, 255, 255)
-    return image
-
-
-def _encoded(image: Image, suffix: str = ".jpg") -> bytes:
-    done, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if suffix == ".jpg" else [])
+def _encoded(image: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert done
     return data.tobytes()
 
@@ -216,8 +195,9 @@ imgpipe run photos --recipe small.toml
 A parameter that is left out has its default. The pictures show what the example does.
 """
 
-BESIDE_STEPS = """Beside its steps, a recipe says these. On the command line each is an option, as in `--format`; a
-flag beats the file. `imgpipe ops --schema` prints a JSON Schema of recipe files, for editors.
+BESIDE_STEPS = """\
+Beside its steps, a recipe says these. On the command line each is an option, as in `--format`; a flag beats
+the file. `imgpipe ops --schema` prints a JSON Schema of recipe files, for editors.
 
 """
 
