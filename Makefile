@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-opencv4 lint format types check bench clean
+.PHONY: help demo test test-opencv4 lint format types check bench docs clean
 
 PYTHON ?=
 export PYTHON
@@ -66,6 +66,9 @@ check: lint types test ## all checks
 bench: $(FOR_RUN) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/simulation.py
+
+docs: $(FOR_RUN) ## write docs/operations.md and its pictures anew, from the declarations of the operations
+	@$(BIN)/python -m tools.operations_page
 
 clean: ## remove .venv, caches, and the results of the demo
 	rm -rf $(VENV) $(OPENCV4) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir

@@ -118,9 +118,13 @@ def run(
     output: Path | None = None,
     *,
     operations: str | Sequence[str] = (),
+    recipe: Recipe | None = None,
     format: str | None = None,
     quality: int | None = None,
-    recipe: Recipe | None = None,
+    name: str | None = None,
+    metadata: str | None = None,
+    pages: str | None = None,
+    strict: bool | None = None,
     mode: str = MODE,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -137,7 +141,12 @@ def run(
     ----------
     operations
         Words as after ``--op``: ``["grayscale", "blur:size=5"]``; one alone may be a text. Or give a
-        ``recipe``.
+        ``recipe``; the options from ``format`` to ``strict`` beat what it says.
+    name
+        Template of an output's name, such as ``"{dir}/{stem}-small{ext}"``: see `imgpipe.imaging.naming`.
+    metadata, pages, strict
+        As the options of the command: ``keep`` or ``strip``; ``first``, ``all`` or ``error``; whether what a
+        decoder warns of is a failure.
     slots
         Pool processes in all; without it, as many as there are CPUs.
     loads
@@ -153,9 +162,19 @@ def run(
     UsageError
         It cannot be done as asked. A picture that cannot be processed raises nothing: see ``failures``.
     """
-    given = {} if quality is None else {"quality": quality}
+    options = {
+        "format": format,
+        "quality": quality,
+        "name": name,
+        "metadata": metadata,
+        "pages": pages,
+        "strict": strict,
+    }
+    if recipe is not None and operations:
+        raise UsageError("operations and recipe both say what is done to each image: give one of them")
     words = [operations] if isinstance(operations, str) else operations
-    steps = recipe or Recipe.from_options(words, format, **given)
+    steps = recipe or Recipe.from_options(words)
+    steps = steps.changed(**{key: value for key, value in options.items() if value is not None})
     asked = request(
         source,
         output,

@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from imgpipe.imaging.operations import Step
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.pool.parent import Pool
 from imgpipe.protocol import Done, Failed, Job, JobReady, Returned, Unseen, encode
 from imgpipe.rows import Item, Token
@@ -19,7 +21,8 @@ LONG = 20.0  # seconds a test waits for anything before it fails
 
 def recipe(operation: str, version: int = 1, **parameters: Any) -> tuple[Any, ...]:
     """A recipe of one operation as it travels; nothing here needs to know the operation."""
-    return (1, ((operation, version, tuple(sorted(parameters.items()))),), None, 90)
+    steps = (Step(operation, version, tuple(sorted(parameters.items()))),)
+    return Recipe(steps).array()
 
 
 def job_of(

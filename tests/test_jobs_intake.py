@@ -1,5 +1,6 @@
 """What a request means: folders, roots, output, nonce, and what is left when the job has ended."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 
 from imgpipe import storage
 from imgpipe.errors import ProtocolError, UsageError
+from imgpipe.imaging.operations import Step
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.jobs import intake
 from tests.wires import request
+
+IDENTITY = Recipe.from_options(["identity"])
 
 
 def understood(tmp_path: Path, **changes: Any) -> intake.Plan:
@@ -42,21 +46,30 @@ def test_an_output_inside_source_is_not_listed(tmp_path: Path, photos: Path) -> 
     assert plan.skip == b"a/b"
 
 
-@pytest.mark.parametrize("recipe", [(), (1, (), None, 90), (1, (("edges", 1, ()),), None, 0), ("x",)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        (),
+        IDENTITY.array()[:-1],
+        replace(IDENTITY, quality=0).array(),
+        replace(IDENTITY, name="../{stem}{ext}").array(),
+        ("x",),
+    ],
+)
 def test_what_is_no_recipe_is_the_peers_fault(tmp_path: Path, photos: Path, recipe: Any) -> None:
     with pytest.raises(ProtocolError, match="recipe"):
         understood(tmp_path, source=bytes(photos), recipe=recipe)
 
 
 def test_an_operation_only_workers_have_is_passed_on(tmp_path: Path, photos: Path) -> None:
-    recipe = (1, (("theirs", 3, ()),), None, 90)
+    recipe = Recipe((Step("theirs", 3),)).array()
     assert understood(tmp_path, source=bytes(photos), recipe=recipe).spec.operations == ("theirs",)
 
 
 def test_a_recipe_too_large_to_be_sent_on_is_the_peers_fault(tmp_path: Path, photos: Path) -> None:
-    steps = tuple(("x", 1, (("p", "y" * 10_000),)) for _ in range(10))
+    steps = tuple(Step("x", 1, (("p", "y" * 10_000),)) for _ in range(10))
     with pytest.raises(ProtocolError, match="recipe"):
-        understood(tmp_path, source=bytes(photos), recipe=(1, steps, None, 90))
+        understood(tmp_path, source=bytes(photos), recipe=Recipe(steps).array())
 
 
 @pytest.mark.parametrize("patterns", [("[a",), ("",), ("\udcff*",)])

@@ -72,7 +72,7 @@ def planned(photos: Path, recipe: Recipe) -> intake.Plan:
 def listed(plan: intake.Plan, main: Main) -> None:
     async def whole() -> None:
         heard = Heard()
-        collisions = storage.Collisions(plan.recipe.changes_suffix, folds_case=False)
+        collisions = intake.collisions(plan, folds_case=False)
         await main(Listing(plan, collisions, heard.told), heard)
 
     asyncio.run(whole())

@@ -15,7 +15,8 @@ ROW = re.compile(r"^\| (\d+) \| (.+?) \|", re.MULTILINE)
 TRANSITION = re.compile(r"^\| ([A-Z]+) \| ([A-Z_]+) \| ([A-Z]+) \| ([a-z ]+?) \| *(first)? *\|$", re.M)
 PURE = """
 errors limits schema frames rows facts protocol handshake machines scheduling records imaging.operations
-imaging.codecs imaging.recipe imaging.recipe_toml imaging.pixels
+imaging.codecs imaging.naming imaging.recipe imaging.recipe_toml imaging.recipe_schema imaging.catalogue
+imaging.pixels
 """
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "threading", "subprocess", "os"}
 

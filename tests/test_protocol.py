@@ -20,7 +20,7 @@ from imgpipe.frames import Frames
 from imgpipe.protocol import MESSAGES, decode, encode, encode_batch
 from imgpipe.schema import shown
 
-RECIPE = (1, (("blur", 1, (("size", 5),)),), None, 90)
+RECIPE = (2, (("blur", 1, (("size", 5),)),), None, 90, "{dir}/{stem}{ext}", "keep", "first", False, 0)
 ATTEMPT = (1_790_000_000 << 32) | 7
 TOKENS = ((0, ATTEMPT), (1, ATTEMPT + 1))
 DONE_FACT = FACTS.array(facts.ImageDone(b"a.jpg", "w", 1, 1, (1, 2, 3, 4, 5)))

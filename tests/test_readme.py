@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe.cli import COMMANDS, main
+from imgpipe.imaging.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -54,8 +55,23 @@ def ran(program: str) -> str:
     return done.stdout
 
 
+def test_the_recipe(here: Path, capsys: pytest.CaptureFixture[str]):
+    text, _ = blocks("toml")
+    (here / "small.toml").write_text(text)
+    same = Recipe.from_options(
+        ["thumbnail:size=400", "sepia:amount=0.8"],
+        "webp",
+        80,
+        name="{dir}/{stem}-small{ext}",
+        metadata="strip",
+    )
+    assert Recipe.from_toml(text, "small.toml") == same
+    assert main(["run", "data/input", "--recipe", "small.toml", "-n"]) == 0
+    assert "cell.jpg → cell-small.webp" in capsys.readouterr().out
+
+
 def test_the_settings(here: Path, capsys: pytest.CaptureFixture[str]):
-    [text] = blocks("toml")
+    _, text = blocks("toml")
     assert set(tomllib.loads(text)) <= set(COMMANDS)
     (here / "imgpipe.toml").write_text(text)
     assert main(["run", "data/input"]) == 0  # a dry run

@@ -40,13 +40,13 @@ def test_folds_case_where_nothing_can_be_written(tmp_path):
 
 
 def test_where_no_suffix_changes_nothing_collides():
-    collisions = Collisions(changes_suffix=False, folds_case=False)
+    collisions = Collisions(may_collide=False, folds_case=False)
     assert collisions.first(b"a.jpg", b"a.jpg") is None
     assert collisions.first(b"A.jpg", b"A.jpg") is None
 
 
 def test_the_first_input_is_named():
-    collisions = Collisions(changes_suffix=True, folds_case=False)
+    collisions = Collisions(may_collide=True, folds_case=False)
     assert collisions.first(b"x/a.JPG", b"x/a.webp") is None
     assert collisions.first(b"a.png", b"a.webp") is None
     assert collisions.first(b"x/a.png", b"x/a.webp") == b"x/a.JPG"
@@ -55,7 +55,7 @@ def test_the_first_input_is_named():
     assert collisions.first(b"x/a.JPG", b"x/a.webp") is None  # listed twice: itself
 
 
-@pytest.mark.parametrize("changes_suffix", [False, True])
+@pytest.mark.parametrize("may_collide", [False, True])
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -65,8 +65,8 @@ def test_the_first_input_is_named():
         ("K.jpg", "\u212a.jpg"),
     ],
 )
-def test_names_that_differ_only_in_case(changes_suffix, one, other):
-    collisions = Collisions(changes_suffix, folds_case=True)
+def test_names_that_differ_only_in_case(may_collide, one, other):
+    collisions = Collisions(may_collide, folds_case=True)
     assert collisions.first(one.encode(), one.encode()) is None
     assert collisions.first(other.encode(), other.encode()) == one.encode()
     assert collisions.first(b"\xff.jpg", b"\xff.jpg") is None
@@ -79,7 +79,7 @@ STEMS = st.binary(min_size=1, max_size=2).map(lambda stem: b"x/" + stem.translat
 
 @given(st.lists(st.tuples(STEMS, SUFFIXES)))
 def test_the_same_as_a_plain_dictionary(names):
-    collisions = Collisions(changes_suffix=True, folds_case=False)
+    collisions = Collisions(may_collide=True, folds_case=False)
     first: dict[bytes, bytes] = {}
     for stem, suffix in names:
         earlier = first.setdefault(stem, stem + suffix)
@@ -87,8 +87,16 @@ def test_the_same_as_a_plain_dictionary(names):
         assert collisions.first(stem + suffix, stem + b".webp") == expected
 
 
+def test_outputs_without_the_folder_of_their_input():
+    collisions = Collisions(may_collide=True, folds_case=False, by_suffix=False)
+    assert collisions.first(b"x/a.jpg", b"a.jpg") is None
+    assert collisions.first(b"x/A.jpg", b"A.jpg") is None
+    assert collisions.first(b"y/a.jpg", b"a.jpg") == b"x/a.jpg"
+    assert collisions.first(b"x/a.jpg", b"a.jpg") is None  # listed twice: itself
+
+
 def test_more_spellings_of_suffixes_than_there_are_numbers():
-    collisions = Collisions(changes_suffix=True, folds_case=False)
+    collisions = Collisions(may_collide=True, folds_case=False)
     for number in range(5000):
         assert collisions.first(b"%d.s%d" % (number, number), b"%d.webp" % number) is None
     assert collisions.first(b"4000.png", b"4000.webp") == b"4000.s4000"
@@ -96,7 +104,7 @@ def test_more_spellings_of_suffixes_than_there_are_numbers():
 
 
 def test_few_bytes_are_kept_of_a_name():
-    collisions = Collisions(changes_suffix=True, folds_case=False)
+    collisions = Collisions(may_collide=True, folds_case=False)
     for number in range(20_000):
         collisions.first(b"folder/image-%d.jpg" % number, b"folder/image-%d.webp" % number)
     assert sum(len(bucket) * bucket.itemsize for bucket in collisions._hashed.values()) == 20_000 * 8

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from imgpipe import api
 from imgpipe.commands.base import MODE_NAMES, Number, Whole, checked_by, verbosity
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
+from imgpipe.imaging.naming import FIELDS, MIRRORED, checked_template
 from imgpipe.imaging.recipe import DEFAULT, Recipe
+from imgpipe.imaging.recipe_toml import METADATA, PAGES
 from imgpipe.protocol import SubmitRequest
 from imgpipe.scheduling.placement import MODES, find
 from imgpipe.storage.globs import matcher
@@ -41,6 +43,7 @@ def _read_recipe(file: str) -> Recipe:
         raise UsageError(f"{file}: expected a TOML file, which is text in UTF-8") from None
 
 
+_FIELDS = ", ".join(f"{{{field}}}" for field in FIELDS)
 _MODES = ". ".join(f"{name}: {MODES[name].help}" for name in MODE_NAMES.split("|"))
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -72,8 +75,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--recipe",
         metavar="FILE",
         callback=checked_by(_read_recipe),
-        help='The same as a TOML file. A table [[step]] for each --op: op = "blur", size = 5; and a table '
-        '[output]: format = "webp", quality = 80.',
+        help='The same as a TOML file. A table [[step]] for each --op: op = "blur", size = 5; and tables for '
+        "the options below: [output] with format, quality, name and metadata, [input] with pages, strict and "
+        "max-pixels. A flag beats the file.",
     ),
     click.option(
         "--format",
@@ -86,6 +90,29 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=Whole(1, 100),
         metavar="N",
         help=f"Of the output, where its format has one.  [default: {QUALITY}]",
+    ),
+    click.option(
+        "--name",
+        metavar="TEMPLATE",
+        callback=checked_by(checked_template),
+        help=f"Of the output, below its directory. {_FIELDS} stand for folder, stem, whole name and new "
+        f"suffix: {{dir}}/{{stem}}-small{{ext}}.  [default: {MIRRORED}]",
+    ),
+    click.option(
+        "--metadata",
+        type=click.Choice(METADATA),
+        help=f"Whether EXIF, colour profile and XMP are carried over.  [default: {METADATA[0]}]",
+    ),
+    click.option(
+        "--pages",
+        type=click.Choice(PAGES),
+        help="Of files with several pages or frames: the first, all, or none of them and the image fails.  "
+        f"[default: {PAGES[0]}]",
+    ),
+    click.option(
+        "--strict/--no-strict",
+        default=None,
+        help="What a decoder warns of is a failure.",
     ),
     click.option(
         "--include",
@@ -148,7 +175,8 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
         source: str, output: str | None, json: bool, quiet: bool, timeout: float, **options: Any
     ) -> Any:
         own = {name: options.pop(name) for name in _OWN}
-        recipe = _recipe(*(options.pop(name) for name in ("op", "recipe", "format", "quality")))
+        given = {name: options.pop(name) for name in _RECIPE}
+        recipe = _recipe(options.pop("op"), options.pop("recipe"), given)
         request = api.request(source, output, recipe=recipe, timeout_s=timeout, **own)
         return function(Asked(request, json, quiet), **options)
 
@@ -158,14 +186,11 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _OWN = ("mode", "include", "exclude", "existing", "retries", "priority", "dry_run", "list_ignored")
+_RECIPE = ("format", "quality", "name", "metadata", "pages", "strict")
 
 
-def _recipe(words: tuple[str, ...], file: str | None, format: str | None, quality: int | None) -> Recipe:
-    if file is None:
-        return Recipe.from_options(words, format, QUALITY if quality is None else quality)
-    if words:
+def _recipe(words: tuple[str, ...], file: str | None, options: dict[str, Any]) -> Recipe:
+    if file is not None and words:
         raise UsageError("--op and --recipe both say what is done to each image: give one of them")
-    recipe = _read_recipe(file)
-    if format is not None:
-        recipe = replace(recipe, format=checked_format(format))
-    return recipe if quality is None else replace(recipe, quality=quality)
+    recipe = Recipe.from_options(words) if file is None else _read_recipe(file)
+    return recipe.changed(**{name: value for name, value in options.items() if value is not None})

@@ -66,8 +66,9 @@ class PlanOutput:
     def line(self, fact: Fact) -> str | None:
         match fact:
             case Planned():
+                target = f" → {shown(fact.target)}" if fact.target else ""
                 problem = f": {fact.problem}" if fact.problem else ""
-                return f"{shown(fact.name)} → {shown(fact.target)}{problem}"
+                return f"{shown(fact.name)}{target}{problem}"
             case _:
                 return _ignored(fact)
 

@@ -1,21 +1,23 @@
-"""A recipe: what is to be done to every image of a job. A checked list of steps, and the output's format.
+"""A recipe: what is to be done to every image of a job. A checked list of steps, and the options beside them.
 
 It has three spellings that mean the same value: ``--op`` words (`Recipe.from_options`), TOML
 (`Recipe.from_toml`) and an array on the wire (`Recipe.array`). The value is canonical: every parameter is
 filled in and typed, so the same work is equal, and has the same hash, whatever its spelling::
 
-    [1, [[name, version, [[parameter, value], …]], …], format or nil, quality]
+    [2, [[name, version, [[parameter, value], …]], …], format or nil, quality, name, metadata, …]
 
-Words and TOML are checked against the table of operations where the user is. An array is checked for its
-shape alone: a coordinator passes on recipes whose operations only its workers have. `Recipe.bind` finds the
-functions, where the pixels are.
+What follows the steps are `recipe_toml.OPTIONS`; the array grows only at its end. Words and TOML are checked
+against the table of operations where the user is. An array is checked for its shape alone, and its format
+hardly: a coordinator passes on recipes whose operations and formats only its workers have. `Recipe.bind`
+finds the functions, where the pixels are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,18 +25,14 @@ import msgpack
 
 from imgpipe import limits
 from imgpipe.errors import ProtocolError, UsageError
-from imgpipe.imaging import codecs, recipe_toml
-from imgpipe.imaging.codecs import QUALITY, checked_format, checked_quality
+from imgpipe.imaging import codecs, naming, recipe_toml
+from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.operations import Operation, Step, find, parse
 from imgpipe.imaging.pixels import Image
+from imgpipe.imaging.recipe_toml import METADATA, OPTIONS, PAGES, Option
 from imgpipe.schema import WORD, elided
 
-#: Defaults, and the words that may be given instead.
-NAME = "{dir}/{stem}{ext}"
-METADATA, METADATA_WORDS = "keep", ("keep", "strip")
-PAGES, PAGES_WORDS = "first", ("first", "all", "error")
-
-LAYOUT = 1  # of the array; another layout is another number
+LAYOUT = 2  # of the array; another layout is another number
 DEFAULT = "edges"
 
 
@@ -58,27 +56,31 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Steps in the order of work, an output format (None: that of the input) and a quality, 1 … 100.
+    """Steps in the order of work, and what `recipe_toml.OPTIONS` says beside them, in the same order.
 
-    ``name`` is the template of an output's relative name. ``metadata`` is ``keep`` or ``strip``, ``pages``
-    ``first``, ``all`` or ``error``. ``strict``: what a decoder warns of is a failure. ``pixels_max``, unless 0,
-    lowers the limit of the machine that does it.
+    ``format`` None is that of the input; ``pixels_max`` 0 is the limit of the machine that does it.
     """
 
     steps: tuple[Step, ...]
     format: str | None = None
     quality: int = QUALITY
-    name: str = NAME
-    metadata: str = METADATA
-    pages: str = PAGES
+    name: str = naming.MIRRORED
+    metadata: str = METADATA[0]
+    pages: str = PAGES[0]
     strict: bool = False
     pixels_max: int = 0
 
     @classmethod
     def from_options(
-        cls, operations: Sequence[str] = (), format: str | None = None, quality: int = QUALITY
+        cls,
+        operations: Sequence[str] = (),
+        format: str | None = None,
+        quality: int = QUALITY,
+        **options: Any,
     ) -> Recipe:
-        """What ``--op``, ``--format`` and ``--quality`` say; no operations means the default, `edges`.
+        """What ``--op`` and the options of commands say; no operations means the default, `edges`.
+
+        ``options`` are the further fields of a recipe, by name.
 
         Raises
         ------
@@ -88,7 +90,7 @@ class Recipe:
         steps = tuple(parse(words) for words in operations or (DEFAULT,))
         if len(steps) > limits.OPERATION_MAX:
             raise UsageError(f"{len(steps)} operations: a recipe has at most {limits.OPERATION_MAX}")
-        return cls(steps, checked_format(format), checked_quality(quality))
+        return cls(steps).changed(format=format, quality=quality, **options)
 
     @classmethod
     def from_toml(cls, text: str, file: str) -> Recipe:
@@ -99,12 +101,12 @@ class Recipe:
         UsageError
             The text is wrong. The message names file, step, field, what was expected, and the nearest name.
         """
-        steps, format_, quality = recipe_toml.read(text, file)
-        return cls(steps or (parse(DEFAULT),), format_, quality)
+        steps, options = recipe_toml.read(text, file)
+        return cls(steps or (parse(DEFAULT),)).changed(**options)
 
     @classmethod
     def from_array(cls, array: Any) -> Recipe:
-        """The recipe that came over the wire. Its operations need not be known here.
+        """The recipe that came over the wire. Its operations and its format need not be known here.
 
         Raises
         ------
@@ -112,14 +114,30 @@ class Recipe:
             It does not have the shape of a recipe.
         """
         if not _is_recipe(array) or len(msgpack.packb(array)) > limits.RECIPE_MAX:
-            raise ProtocolError(f"expected a recipe [{LAYOUT}, steps, format, quality], got {elided(array)}")
+            raise ProtocolError(f"expected a recipe [{LAYOUT}, steps, {_LAYOUT_WORDS}], got {elided(array)}")
         steps = tuple(Step(name, version, parameters) for name, version, parameters in array[1])
-        return cls(steps, array[2], array[3])
+        return cls(steps, *array[2 : 2 + len(OPTIONS)])
+
+    def changed(self, **options: Any) -> Recipe:
+        """The same with these fields, by name, each checked.
+
+        Raises
+        ------
+        UsageError
+            A value is not allowed, or the whole is too large to be sent.
+        TypeError
+            There is no such field.
+        """
+        recipe = replace(self, **{**options, **recipe_toml.checked(options)})
+        size = len(msgpack.packb(recipe.array()))
+        if size > limits.RECIPE_MAX:
+            raise UsageError(f"a recipe of {size} bytes, at most {limits.RECIPE_MAX} can be sent")
+        return recipe
 
     def array(self) -> tuple[Any, ...]:
         """Nested tuples of text, numbers, flags and None, for msgpack."""
         steps = tuple((step.name, step.version, step.parameters) for step in self.steps)
-        return (LAYOUT, steps, self.format, self.quality)
+        return (LAYOUT, steps, *(getattr(self, option.name) for option in OPTIONS))
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -127,25 +145,50 @@ class Recipe:
         return tuple(step.name for step in self.steps)
 
     @property
-    def changes_suffix(self) -> bool:
-        """Whether outputs may be named other than their inputs, and so may collide."""
-        return self.format is not None
+    def may_collide(self) -> bool:
+        """Whether two inputs may have one output."""
+        if not naming.is_parted(self.name):
+            return True
+        return self.format is not None and "{name}" not in self.name
+
+    @property
+    def collides_by_suffix(self) -> bool:
+        """Whether two inputs that have one output differ in their suffix alone."""
+        return naming.is_parted(self.name)
 
     @property
     def hash(self) -> str:
-        """32 hexadecimal digits: the same for the same work, on every machine and in every version."""
-        packed: bytes = msgpack.packb(self.array())
+        """32 hexadecimal digits: the same for the same work, on every machine and in every version.
+
+        ``pixels_max`` is not part of it: it changes no output. An option that is added later must join only
+        where it is not at its default, so that the work of older recipes keeps its hash.
+        """
+        options = (getattr(self, option.name) for option in OPTIONS if option.name != "pixels_max")
+        packed: bytes = msgpack.packb(_signless((self.array()[1], *options)))
         return hashlib.blake2b(packed, digest_size=16).hexdigest()
 
     def target(self, name: bytes) -> bytes:
-        """The relative name of the output of ``name``. A suffix that already means the format stays."""
-        suffix = codecs.suffix_of(name)
+        """The relative name of the output of ``name``. A suffix that already means the format stays.
+
+        Raises
+        ------
+        ImageError
+            ``unwritable``: no file can be called what the template makes of this name.
+        """
+        if self.format is None and self.name == naming.MIRRORED:
+            return name
+        file = name.rpartition(b"/")[2]
+        suffix = codecs.suffix_of(file)
+        stem = file[: -len(suffix) - 1] if suffix else file
+        return naming.rendered(self.name, name, stem, self._ext(suffix, file[len(stem) :]))
+
+    def _ext(self, suffix: str, own: bytes) -> bytes:
+        """The output's suffix with its dot; ``own`` is the input's, as it is spelled."""
         if self.format is None or self.format == suffix:
-            return name
+            return own
         if suffix in codecs.CODECS and codecs.CODECS[suffix] is codecs.CODECS.get(self.format):
-            return name
-        stem = name[: len(name) - len(suffix) - 1] if suffix else name
-        return stem + b"." + self.format.encode()
+            return own
+        return b"." + self.format.encode()
 
     def bind(self) -> Program:
         """The functions this recipe names, with their parameters.
@@ -159,11 +202,13 @@ class Recipe:
 
     def __str__(self) -> str:
         """As options of a command."""
-        words = [f"--op {step}" for step in self.steps]
-        if self.format is not None:
-            words.append(f"--format {self.format}")
-        if self.quality != QUALITY:
-            words.append(f"--quality {self.quality}")
+        words = [f"--op {shlex.quote(str(step))}" for step in self.steps]
+        for option in OPTIONS:
+            value = getattr(self, option.name)
+            if value != option.default:
+                words.append(
+                    f"--{option.key}" if value is True else f"--{option.key} {shlex.quote(str(value))}"
+                )
         return " ".join(words)
 
 
@@ -183,18 +228,36 @@ def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Im
     return lambda image: operation(image, **arguments)
 
 
+_LAYOUT_WORDS = ", ".join(option.key for option in OPTIONS)
+
+
+def _signless(value: Any) -> Any:
+    """The same with 0.0 for -0.0: they are equal and are packed differently."""
+    if type(value) is tuple:
+        return tuple(map(_signless, value))
+    return value + 0.0 if type(value) is float else value
+
+
 def _is_recipe(array: Any) -> bool:
-    if type(array) is not tuple or len(array) < 4 or array[0] != LAYOUT:
+    if type(array) is not tuple or len(array) < 2 + len(OPTIONS) or array[0] != LAYOUT:
         return False
-    _, steps, format_, quality = array[:4]
+    steps = array[1]
     return (
         type(steps) is tuple
         and 0 < len(steps) <= limits.OPERATION_MAX
         and all(map(_is_step, steps))
-        and (format_ is None or (type(format_) is str and format_.isalnum()))
-        and type(quality) is int
-        and 1 <= quality <= 100
+        and all(map(_is_allowed, OPTIONS, array[2:]))
     )
+
+
+def _is_allowed(option: Option, value: Any) -> bool:
+    if option.name == "format":  # which formats there are is for the workers to say
+        return value is None or (type(value) is str and value.isalnum() and WORD.accepts(value))
+    try:
+        option.check(value)
+    except UsageError:
+        return False
+    return True
 
 
 def _is_step(step: Any) -> bool:
@@ -210,5 +273,5 @@ def _is_pair(pair: Any) -> bool:
         type(pair) is tuple
         and len(pair) == 2
         and type(pair[0]) is str
-        and type(pair[1]) in (int, float, str, bool)
+        and type(pair[1]) in (int, float, str, bool, bytes)
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 from imgpipe import limits
 from imgpipe.connection import Stream
-from imgpipe.errors import UnfinishedError, UsageError
+from imgpipe.errors import Kind, UnfinishedError, UsageError
 from imgpipe.facts import Fact, Found, Ignored, Listed, Opened, Planned
 from imgpipe.jobs import intake
 from imgpipe.jobs.following import Followed
@@ -27,7 +27,7 @@ from imgpipe.loop import in_thread
 from imgpipe.protocol import SubmitRequest
 from imgpipe.scheduling.records import JobRecord
 from imgpipe.scheduling.scheduler import Scheduler
-from imgpipe.schema import is_relative, shown
+from imgpipe.schema import shown
 from imgpipe.storage import Collisions, Roots
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Jobs:
         job.followed.add([_opened(plan)], time.monotonic())
         job.record = JobRecord(plan.spec, job.opened_at, plan.spec.mode.policy())
         # Whether the output folds case is found by writing there, which a dry run does not.
-        collisions = Collisions(plan.recipe.changes_suffix, folds_case=False)
+        collisions = intake.collisions(plan, folds_case=False)
         job.listing = Listing(plan, collisions, partial(self._planned, job, job.record))
         job.listing.want(job.record.window)
 
@@ -222,8 +222,9 @@ class Jobs:
     def _planned(self, job: LiveJob, sums: JobRecord, batch: Batch) -> None:
         """A batch of a dry run."""
         target = job.plan.recipe.target
-        facts: list[Fact] = [_plan_of(name, target(name)) for name, _ in batch.images]
-        facts += [Planned(name, target(name), words) for name, _, words in batch.failed]
+        facts: list[Fact] = [Planned(name, target(name)) for name, _ in batch.images]
+        for name, kind, words in batch.failed:
+            facts.append(Planned(name, target(name) if kind is Kind.COLLISION else b"", words))
         if job.plan.request.list_ignored:
             facts += [Ignored(name, why) for name, why in batch.ignored]
         sums.total += len(batch.images) + len(batch.failed)
@@ -321,12 +322,6 @@ class Jobs:
     def leave(self, stream: Stream) -> None:
         for job in self:
             job.followed.leave(stream)
-
-
-def _plan_of(name: bytes, target: bytes) -> Planned:
-    if is_relative(target):
-        return Planned(name, target)
-    return Planned(name, b"", "the name of its output would be too long")
 
 
 def _opened(plan: intake.Plan) -> Opened:

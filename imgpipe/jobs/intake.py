@@ -137,7 +137,7 @@ def prepare(plan: Plan) -> storage.Collisions:
         Nothing can be written there.
     """
     if plan.empty:
-        return storage.Collisions(changes_suffix=False, folds_case=False)
+        return storage.Collisions(may_collide=False, folds_case=False)
     try:
         with plan.output.open(make=True) as folder:
             folder.create(storage.nonce_name(plan.job), plan.source.path)
@@ -146,7 +146,13 @@ def prepare(plan: Plan) -> storage.Collisions:
         raise UsageError(
             f"cannot write to the output {shown(plan.output.path)}: {storage.reason(error)}"
         ) from None
-    return storage.Collisions(plan.recipe.changes_suffix, folds)
+    return collisions(plan, folds)
+
+
+def collisions(plan: Plan, folds_case: bool) -> storage.Collisions:
+    """What notices outputs of one name, in an output directory that folds case or does not."""
+    recipe = plan.recipe
+    return storage.Collisions(recipe.may_collide, folds_case, by_suffix=recipe.collides_by_suffix)
 
 
 def sampled(plan: Plan, names: Iterable[bytes]) -> list[tuple[bytes, int]]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from imgpipe import limits, storage
-from imgpipe.errors import Kind
+from imgpipe.errors import ImageError, Kind
 from imgpipe.jobs.intake import SUFFIXES, Plan
 from imgpipe.schema import shown
 
@@ -118,7 +118,11 @@ class Listing:
                 self._lost += 1
                 self._first_lost = self._first_lost or f"{shown(found.name)} ({found.why})"
             return
-        first = self._collisions.first(found.name, self._plan.recipe.target(found.name))
+        try:
+            first = self._collisions.first(found.name, self._plan.recipe.target(found.name))
+        except ImageError as error:
+            batch.failed.append((found.name, error.kind, error.message[: limits.TEXT_MAX]))
+            return
         if first is None:
             batch.images.append((found.name, found.size))
         else:

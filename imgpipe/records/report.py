@@ -170,7 +170,7 @@ class Report:
         row.address, row.state, row.reason, row.slots = fact.address, fact.state, fact.reason, fact.slots
 
     def _planned(self, fact: Planned) -> None:
-        self.collisions += bool(fact.problem)
+        self.collisions += bool(fact.problem and fact.target)  # without a target, its name is the problem
 
     def _stopping(self, fact: Stopping) -> None:
         self.stopping = fact.reason

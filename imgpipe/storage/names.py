@@ -6,8 +6,9 @@ off has left behind, or has not yet renamed: the rename then finds nothing, and 
 Two inputs collide when their outputs have one name. Where every output keeps its input's name there can be
 none, and nothing is remembered. Where suffixes change, ``a.jpg`` and ``a.png`` both become ``a.webp``; names
 stream past by the million, so what is kept of each is 8 bytes: its hash, and a number for the input's
-suffix, from which the first input's name is made again. Where the file system folds case, the first input's
-spelling cannot be made again, and the whole name is kept; such file systems are rare.
+suffix, from which the first input's name is made again. Where the file system folds case, or outputs are
+named without the folder of their input, the first input's name cannot be made again, and the whole name is
+kept; both are rare.
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ def folds_case(folder: Folder) -> bool:
 class Collisions:
     """Finds inputs whose outputs have the same name, as names stream by."""
 
-    def __init__(self, changes_suffix: bool, folds_case: bool) -> None:
-        """``changes_suffix``: not all outputs keep their input's suffix; ``folds_case``: see `folds_case`."""
-        self._changes_suffix = changes_suffix
-        self._spelled: dict[bytes, bytes] | None = {} if folds_case else None
+    def __init__(self, may_collide: bool, folds_case: bool, *, by_suffix: bool = True) -> None:
+        """``may_collide``: some outputs may have one name; ``folds_case``: see `folds_case`.
+
+        ``by_suffix``: two inputs whose outputs have one name differ in their suffix alone.
+        """
+        self._may_collide = may_collide
+        self._key = _folded if folds_case else bytes
+        whole = folds_case or (may_collide and not by_suffix)
+        self._spelled: dict[bytes, bytes] | None = {} if whole else None
         self._hashed: dict[int, array[int]] = {}
         self._codes: dict[bytes, int] = {}
         self._suffixes: list[bytes] = []
@@ -64,11 +70,11 @@ class Collisions:
     def first(self, source: bytes, target: bytes) -> bytes | None:
         """The earlier input that has the same output, or None: then this one is remembered as the first.
 
-        ``target`` is the output's relative name: the source's, but for its suffix.
+        ``target`` is the output's relative name.
         """
         if self._spelled is not None:
-            earlier = self._spelled.setdefault(_folded(target), source)
-        elif self._changes_suffix:
+            earlier = self._spelled.setdefault(self._key(target), source)
+        elif self._may_collide:
             earlier = self._first_hashed(source, target)
         else:
             return None

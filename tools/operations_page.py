@@ -1,0 +1,298 @@
+"""Writes docs/operations.md and its pictures from the table of operations: ``make docs``.
+
+Everything said of an operation comes from its declaration. What is decided here is which photograph shows it
+best. An operation that moves pixels is done on the whole photograph, and before and after are shown at one
+scale; every other one is done on the small picture that is shown, because 5 pixels of blur are not to be seen
+on a photograph that is shown at a third of its size.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from imgpipe.imaging import catalogue
+from imgpipe.imaging.catalogue import Family
+from imgpipe.imaging.operations import Operation, Parameter, find, parse
+from imgpipe.imaging.operations.table import BUILT_IN
+from imgpipe.imaging.pixels import Image, colour, has_alpha
+from imgpipe.imaging.recipe_toml import OPTIONS
+from imgpipe.testing import standing_in
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTOGRAPHS = ROOT / "data" / "input"
+PAGE = ROOT / "docs" / "operations.md"
+FOLDER = PAGE.with_suffix("")
+
+SIDE = 200  # pixels of the longer side of a picture before
+QUALITY = 80
+
+#: Families whose operations move pixels, or draw things of a size in pixels.
+WHOLE = {"geometry", "arrangement", "canvas", "skew", "overlay", "resampling"}
+#: The photograph of a family, by the file its operations are in, where it is not the usual one.
+PHOTOGRAPH = {
+    "edges": "coffee.jpg",
+    "geometry": "coffee.jpg",
+    "colour": "chelsea.png",
+    "threshold": "clock.png",
+    "shape": "clock.png",
+    "overlay": "coffee.jpg",
+}
+USUAL = "astronaut.jpg"
+
+
+def noisy(image: Image) -> Image:
+    """Grain like that of a photograph taken in the dark: normal noise of 12 levels, from a fixed seed."""
+    grain = np.random.default_rng(1).normal(0, 12, image.shape)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def of_operations(*words: str) -> Callable[[Image], Image]:
+    """A picture that needs mending, made with operations."""
+
+    def prepared(image: Image) -> Image:
+        for word in words:
+            image = find(parse(word).name)(image, **find(parse(word).name).arguments(parse(word)))
+        return image
+
+    return prepared
+
+
+#: What is done to the photograph before, for operations that mend something.
+PREPARED: dict[str, Callable[[Image], Image]] = {
+    "white-balance": of_operations("temperature:kelvin=3500"),
+    "auto-contrast": of_operations("contrast:factor=0.4"),
+    "equalize": of_operations("contrast:factor=0.4"),
+    "levels": of_operations("contrast:factor=0.6"),
+    "denoise": noisy,
+    "median": noisy,
+    "bilateral": noisy,
+}
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An operation's two pictures, by file name without suffix. The first may be shown with others."""
+
+    operation: Operation
+    before: str
+    after: str
+
+
+def shown(family: Family, operation: Operation) -> Shown:
+    own = operation.name in PREPARED
+    return Shown(operation, f"before-{operation.name if own else slug(family)}", operation.name)
+
+
+def slug(family: Family) -> str:
+    return family.title.lower().replace(" ", "-")
+
+
+def before_and_after(family: Family, operation: Operation) -> tuple[Image, Image]:
+    """``(H, W, 3)`` uint8 each, as they are put on the page."""
+    home = operation.function.__module__.rpartition(".")[2]
+    photograph = _photograph(PHOTOGRAPH.get(home, USUAL))
+    scale = SIDE / max(photograph.shape[:2])
+    source = photograph if home in WHOLE else _scaled(photograph, scale)
+    source = PREPARED.get(operation.name, np.copy)(source)
+    result = opaque(_done(operation, source))
+    return (_scaled(source, scale), _scaled(result, scale)) if home in WHOLE else (source, result)
+
+
+def _done(operation: Operation, image: Image) -> Image:
+    with tempfile.TemporaryDirectory() as folder, standing_in(operation, Path(folder)):
+        step = parse(operation.example)
+        return operation(image, **operation.arguments(step))
+
+
+@cache
+def _photograph(name: str) -> Image:
+    data = np.frombuffer((PHOTOGRAPHS / name).read_bytes(), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert image is not None, name
+    return image
+
+
+def _scaled(image: Image, scale: float) -> Image:
+    """Reduced by ``scale``, and further where it would be more than twice as wide or high as `SIDE`."""
+    height, width = image.shape[:2]
+    scale = min(scale, 2 * SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def opaque(image: Image) -> Image:
+    """In colour; what is transparent shows the usual chequers."""
+    if not has_alpha(image):
+        return colour(image)
+    rows, columns = np.indices(image.shape[:2]) // 8
+    chequers = np.where((rows + columns) % 2, 255, 204)[:, :, None]
+    alpha = image[:, :, 3:] / 255
+    return np.rint(image[:, :, :3] * alpha + chequers * (1 - alpha)).astype(np.uint8)
+
+
+def _encoded(image: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert done
+    return data.tobytes()
+
+
+def pictures(families: Sequence[Family]) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every file that belongs to the page."""
+    told = set()
+    for family in families:
+        for operation in family.operations:
+            place = shown(family, operation)
+            for name, image in zip(
+                (place.before, place.after), before_and_after(family, operation), strict=True
+            ):
+                if name not in told:
+                    told.add(name)
+                    yield f"{name}.jpg", _encoded(image)
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+INTRODUCTION = """# Operations
+
+<!-- Written by tools/operations_page.py from the declarations in imgpipe/imaging/operations: `make docs`. -->
+
+What can be done to an image. `imgpipe ops` lists this on the command line; `imgpipe ops NAME` explains one.
+Operations are given with `--op`, several in the order of work, or as steps of a recipe file:
+
+```
+imgpipe run photos --op thumbnail:size=400 --op sepia
+```
+
+```toml
+[[step]]
+op = "thumbnail"
+size = 400
+
+[[step]]
+op = "sepia"
+
+[output]
+format = "webp"
+name = "{dir}/{stem}-small{ext}"
+```
+
+```
+imgpipe run photos --recipe small.toml
+```
+
+A parameter that is left out has its default. The pictures show what the example does.
+"""
+
+BESIDE_STEPS = """\
+Beside its steps, a recipe says these. On the command line each is an option, as in `--format`; a flag beats
+the file. `imgpipe ops --schema` prints a JSON Schema of recipe files, for editors.
+
+"""
+
+
+def page(families: Sequence[Family]) -> str:
+    """The whole page, in Markdown."""
+    parts = [INTRODUCTION, _options(), _contents(families)]
+    for family in families:
+        # The phrase keeps the anchor of a family apart from that of an operation of the same name.
+        parts.append(f"## {family.title}: {family.about}\n")
+        parts += [_section(shown(family, operation)) for operation in family.operations]
+    return "\n".join(parts)
+
+
+def _options() -> str:
+    rows = [
+        (
+            f"`{option.key}`",
+            f"`[{option.table}]`",
+            "" if option.default is None else f"`{_toml(option.default)}`",
+            option.doc,
+        )
+        for option in OPTIONS
+    ]
+    return BESIDE_STEPS + _table(("key", "table", "default", "meaning"), rows)
+
+
+def _toml(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def _contents(families: Sequence[Family]) -> str:
+    lines = []
+    for family in families:
+        links = ", ".join(f"[{operation.name}](#{operation.name})" for operation in family.operations)
+        lines.append(f"- **{family.title}**: {links}\n")
+    return "".join(lines)
+
+
+def _section(place: Shown) -> str:
+    operation = place.operation
+    before, after = f"operations/{place.before}.jpg", f"operations/{place.after}.jpg"
+    pictures = _table(
+        ("before", f"after `{operation.example}`"),
+        [(f"![before]({before})", f"![after {operation.name}]({after})")],
+    )
+    parts = [f"### {operation.name}\n", _text(operation.description) + "\n", pictures, _effects(operation)]
+    if operation.parameters:
+        parts.append(_parameters(operation.parameters))
+    parts.append(f"```\nimgpipe run photos --op {shlex.quote(operation.example)}\n```\n")
+    parts.append(f"```toml\n{catalogue.toml_example(operation)}\n```\n")
+    return "\n".join(parts)
+
+
+def _text(docstring: str) -> str:
+    return docstring.replace("``", "`")
+
+
+def _parameters(parameters: Sequence[Parameter]) -> str:
+    rows = [(f"`{p.name}`", _default(p), p.expected, _text(p.doc)) for p in parameters]
+    return _table(("parameter", "default", "expected", "meaning"), rows)
+
+
+def _default(parameter: Parameter) -> str:
+    return (
+        catalogue.default_of(parameter)
+        if parameter.default is None
+        else f"`{catalogue.default_of(parameter)}`"
+    )
+
+
+def _effects(operation: Operation) -> str:
+    words = [f"{what} {effect}" for what, effect in catalogue.effects(operation)]
+    whole = "; ".join(words)
+    return f"{whole[:1].upper()}{whole[1:]}.\n"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def built_in() -> tuple[Family, ...]:
+    return catalogue.families(BUILT_IN.values())
+
+
+def main() -> None:
+    families = built_in()
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.iterdir():
+        old.unlink()
+    for name, data in pictures(families):
+        (FOLDER / name).write_bytes(data)
+    PAGE.write_text(page(families))
+
+
+if __name__ == "__main__":
+    main()
