@@ -115,7 +115,7 @@ class Recipe:
         return cls(steps, array[2], array[3])
 
     def array(self) -> tuple[Any, ...]:
-        """Nested tuples of text, numbers, flags and None, for msgpack."""
+        """Nested tuples of text, bytes, numbers, flags and None, for msgpack."""
         steps = tuple((step.name, step.version, step.parameters) for step in self.steps)
         return (LAYOUT, steps, self.format, self.quality)
 
@@ -204,5 +204,5 @@ def _is_pair(pair: Any) -> bool:
         type(pair) is tuple
         and len(pair) == 2
         and type(pair[0]) is str
-        and type(pair[1]) in (int, float, str, bool)
+        and type(pair[1]) in (int, float, str, bool, bytes)
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Doc, OneOf, Range, Size, operation
-from imgpipe.imaging.operations.parameters import SIDE_MAX
+from imgpipe.imaging.operations.kinds import SIDE_MAX
 from imgpipe.imaging.pixels import Image
 
 if TYPE_CHECKING:
