@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from imgpipe.errors import UsageError
+from imgpipe.errors import ImageError, UsageError
 from imgpipe.imaging.operations import (
     Alpha,
     Channels,
@@ -107,38 +107,6 @@ def test_blur_does_not_let_the_colour_of_transparent_pixels_out():
     assert (blurred[seen][:, :3] == (0, 0, 200)).all()
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"), [("8x6", (6, 8)), ("34x", (48, 34)), ("x12", (12, 8)), ("1x", (1, 1))]
-)
-def test_resize_keeps_proportions_where_a_side_is_left_out(size, expected):
-    step = parse(f"resize:size={size}")
-    resize = find("resize")
-    assert resize(picture(), **resize.arguments(step)).shape == (*expected, 3)
-
-
-def test_resize_by_area_is_the_mean_of_what_a_pixel_covers():
-    image = picture((24, 16), "float32")
-    half = find("resize")(image, size=Size(8, 12))
-    assert np.allclose(half, image.reshape(12, 2, 8, 2).mean(axis=(1, 3)), atol=1e-6)
-
-
-@pytest.mark.parametrize(("shape", "expected"), [((40, 20), (10, 5)), ((3, 4), (3, 4)), ((1000, 1), (10, 1))])
-def test_thumbnail_reduces_and_never_enlarges(shape, expected):
-    assert find("thumbnail")(picture(shape), size=10).shape == expected
-
-
-@pytest.mark.parametrize(("angle", "turns"), [(90, -1), (180, 2), (270, 1)])
-def test_rotate_is_clockwise(angle, turns):
-    image = picture((5, 7, 4))
-    assert np.array_equal(find("rotate")(image, angle=angle), np.rot90(image, turns))
-
-
-@pytest.mark.parametrize(("axis", "witness"), [("horizontal", 1), ("vertical", 0), ("both", (0, 1))])
-def test_flip_mirrors(axis, witness):
-    image = picture((5, 7, 4))
-    assert np.array_equal(find("flip")(image, axis=axis), np.flip(image, witness))
-
-
 def example(name: str) -> Any:
     """The step of an operation's example; whatever file it names is a logo."""
     return parse(find(name).example, files=lambda path: LOGO)
@@ -165,7 +133,7 @@ def allowed(parameter: Parameter) -> st.SearchStrategy[Any]:
     if parameter.choices:
         return st.sampled_from(parameter.choices)
     if parameter.kind is Size:
-        sides = st.integers(0, 40)
+        sides = st.integers(0, 9) | st.integers(0, 40)
         return st.builds(Size, sides, sides).filter(any).map(str)
     if parameter.kind is bool:
         return st.booleans()
@@ -175,10 +143,12 @@ def allowed(parameter: Parameter) -> st.SearchStrategy[Any]:
         return OTHERS[parameter.kind]
     assert parameter.range is not None
     if parameter.kind is Length:
-        return st.integers(max(-8, int(parameter.range.low)), 8).map(str) | st.sampled_from(["0%", "12.5%"])
+        pixels = st.integers(max(-3, int(parameter.range.low)), 4).map(str)
+        return pixels | st.sampled_from(["12.5%", "50%"])
     if parameter.kind is float:
         return st.floats(parameter.range.low, parameter.range.high)
-    integers = st.integers(int(parameter.range.low), int(parameter.range.high))
+    low = int(parameter.range.low)  # a side of 65535 is no other case than 999, and a thousand times the work
+    integers = st.integers(low, min(int(parameter.range.high), low + 998))
     return integers.filter(parameter.range.__contains__)
 
 
@@ -205,13 +175,18 @@ def declared_channels(known: Operation, image: Any) -> int:
 
 
 @pytest.mark.parametrize("name", EVERY)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_every_operation_does_what_it_declares(name, data):
     known, image = find(name), data.draw(images)
     arguments = known.arguments(data.draw(steps(name)))
     before = image.copy()
-    result = known(image, **arguments)
+    try:
+        result = known(image, **arguments)
+    except ImageError as refused:  # of no use here: if it never does anything, the test fails as unsatisfied
+        if "{1}x{0}".format(*image.shape) in refused.message:
+            reject()
+        raise
     assert np.array_equal(image, before), "its input was changed"
     assert not np.shares_memory(result, image), "its result is a view of its input"
     assert np.array_equal(result, known(image, **arguments)), "it is not deterministic"
@@ -270,13 +245,14 @@ def test_every_bad_value_is_refused_by_name(name):
         ("blur:size=2.5", "expected an integer from 1 to 999, got '2.5'"),
         ("blur:size", "blur: expected parameter=value, got 'size', as in blur:size=5"),
         ("blur:size=3,size=4", "blur: size is given twice"),
-        ("resize", "resize: size must be given: a size such as 800x600"),
+        ("resize", "resize: exactly one of size, fit, long, short must be given, none is, as in resize:size"),
+        ("resize:size=8x,long=3", "resize: exactly one of .* must be given, got size and long"),
         ("resize:size=x", "resize: size: expected a size"),
         ("resize:size=70000x2", "resize: size: expected a size"),
         ("flip:axis=horizontl", "expected horizontal or vertical or both, .* .did you mean 'horizontal'"),
         ("canny:l2=perhaps", "canny: l2: expected true or false, got 'perhaps'"),
         ("canny:low=nan", "canny: low: expected a number from 0 to 100000, got 'nan'"),
-        ("rotate:angle=45", "rotate: angle: expected 90 or 180 or 270, got '45'"),
+        ("rotate:angle=450", "rotate: angle: expected a number from -360 to 360, got '450'"),
     ],
 )
 def test_wrong_words_are_refused_with_what_would_be_right(words, message):

@@ -163,7 +163,7 @@ class Operation:
         Raises
         ------
         ImageError
-            ``too_large``: the result would have more pixels than the image and than `limits.PIXELS_MAX`.
+            ``too_large``: the result would have more pixels than `limits.PIXELS_MAX` and twice the image's.
             ``operation``: there is nothing to make of this image.
         """
         self._bound(image, arguments)
@@ -185,7 +185,8 @@ class Operation:
             return
         height, width = image.shape[:2]
         wide, high = self.size(width, height, **{**self._defaults, **arguments})
-        if wide * high > max(limits.PIXELS_MAX, width * height):
+        # Twice its own are always granted: a square needs them when it is turned.
+        if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
             what = f"{self.name}: would make {wide}x{high} of {width}x{height} pixels"
             raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import floor
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 SIDE_MAX = 65_535  # pixels: the most a JPEG can hold, and a mistake in most other formats
@@ -41,6 +42,12 @@ _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})\Z")
 _RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?):([0-9]{1,5}(?:\.[0-9]{1,4})?)\Z")
 _LENGTH = re.compile(r"(-?[0-9]{1,5}(?:\.[0-9]{1,4})?)(%?)\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,4})?\Z")
+
+
+def nearest_pixel(position: float) -> int:
+    """The whole number nearest to ``position``; a half goes up, everywhere along a side alike."""
+    # A millionth: what rounding leaves of a half, or of 100 %, is meant to be one.
+    return floor(position + 0.5 + 1e-6)
 
 
 class Size(NamedTuple):
@@ -114,9 +121,13 @@ class Length(NamedTuple):
             return None
         return cls(float(found[1]) + 0.0, bool(found[2]))  # + 0.0: there is one zero
 
+    def exact(self, side: int) -> float:
+        """Pixels and parts of one, where the picture's side is ``side`` pixels."""
+        return side * self.value / 100 if self.percent else self.value
+
     def of(self, side: int) -> int:
-        """Pixels, where the picture's side is ``side`` pixels."""
-        return round(side * self.value / 100) if self.percent else int(self.value)
+        """Pixels, rounded."""
+        return nearest_pixel(self.exact(side))
 
     def __str__(self) -> str:
         return f"{self.value:.9g}{'%' * self.percent}"

@@ -174,7 +174,8 @@ class Parameter:
         if not length.percent:
             return length.value in allowed
         # A share has the range's sign, not its size: 65535 pixels are a bound, 65535 % are a mistake.
-        return abs(length.value) <= PERCENT_MAX and (length.value >= 0 or allowed.low < 0)
+        at_least = -PERCENT_MAX if allowed.low < 0 else 0
+        return at_least <= length.value <= PERCENT_MAX and (length.value != 0 or allowed.low <= 0)
 
     def _allows(self, value: Any) -> bool:
         exactly: type = type(value)  # a bool is no integer here
