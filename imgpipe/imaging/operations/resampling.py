@@ -73,7 +73,8 @@ def scaled(image: Image, width: int, height: int, kernel: str = "auto") -> Image
     if image.shape[:2] == (height, width):
         return image.copy()
     if kernel == "nearest":
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        rows, columns = _nearest(image.shape[0], height), _nearest(image.shape[1], width)
+        return np.take(image[rows], columns, axis=1)
     if kernel in ("linear", "cubic", "lanczos"):
         return _convolved(image, width, height, kernel)
     image = _reduced(image, width, height)
@@ -82,6 +83,11 @@ def scaled(image: Image, width: int, height: int, kernel: str = "auto") -> Image
     if kernel == "area":
         return _convolved(image, width, height, "linear")
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _nearest(given: int, wanted: int) -> Image:
+    """Which pixel lies below the middle of each new one. In integers: OpenCV 4 and 5 round differently."""
+    return (2 * np.arange(wanted) + 1) * given // (2 * wanted)
 
 
 def _reduced(image: Image, width: int, height: int) -> Image:
