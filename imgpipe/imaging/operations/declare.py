@@ -157,7 +157,7 @@ class Operation:
     help: str
     description: str = field(repr=False)
 
-    def __call__(self, image: Image, **arguments: Any) -> Image:
+    def __call__(self, image: Image, /, **arguments: Any) -> Image:
         """The image this operation makes of one of shape ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
 
         Raises
