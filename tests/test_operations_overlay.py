@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from imgpipe import protocol
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.frames import Frames
 from imgpipe.imaging.operations import Colour, Length, find, parse
 from imgpipe.imaging.operations.lettering import covered, strokes
 from imgpipe.imaging.operations.overlay import _decoded
@@ -150,6 +152,24 @@ def test_a_recipe_has_the_image_in_it(tmp_path):
     assert recipe == same
     image = picture((30, 41, 3))
     assert close(Recipe.from_array(recipe.array()).bind()(image), over(image, 0, 0, LOGO / 255))
+
+
+def test_images_that_are_too_large_together_are_refused_when_the_recipe_is_made(tmp_path):
+    path = tmp_path / "noise.png"
+    path.write_bytes(png(RNG.integers(0, 256, (230, 220, 3), np.uint8)))
+    words = f"watermark:image={path}"
+    one = Recipe.from_options([words])
+    (body,) = Frames().feed(
+        protocol.encode(protocol.Job("j", False, ".", b"", ".", b"", one.array(), 9.0, ()))
+    )
+    assert Recipe.from_array(protocol.decode(body).recipe) == one
+    with pytest.raises(
+        UsageError, match="the recipe has 297 KiB with the image files in it: at most 256 KiB"
+    ):
+        Recipe.from_options([words, words])
+    steps = f'[[step]]\nop = "watermark"\nimage = "{path}"\n' * 2
+    with pytest.raises(UsageError, match="at most 256 KiB"):
+        Recipe.from_toml(steps, "r.toml")
 
 
 # --- label --------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from imgpipe import limits
 from imgpipe.errors import UsageError
-from imgpipe.imaging import files
 from imgpipe.imaging.operations import (
     Colour,
     Corners,
@@ -262,11 +261,6 @@ def test_a_recipe_from_the_wire_names_no_file_of_this_machine(tmp_path):
     wired = type(step)("sample", 1, (*dict(step.parameters, logo=str(path)).items(),))
     with pytest.raises(UsageError, match=r"logo: expected .*: no file is read here"):
         SAMPLE.arguments(wired)
-
-
-def test_no_more_of_a_file_is_read_than_shows_that_it_is_too_large(tmp_path):
-    (tmp_path / "large").write_bytes(bytes(limits.EMBEDDED_MAX + 9))
-    assert len(files.read(str(tmp_path / "large"))) == limits.EMBEDDED_MAX + 1
 
 
 def test_bytes_are_part_of_a_recipe_and_of_its_hash():

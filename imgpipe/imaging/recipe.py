@@ -81,12 +81,13 @@ class Recipe:
         Raises
         ------
         UsageError
-            An operation, a parameter or the format is unknown, or a value is not allowed.
+            An operation, a parameter or the format is unknown, a value is not allowed, or embedded images are
+            too large together.
         """
         steps = tuple(parse(words) for words in operations or (DEFAULT,))
         if len(steps) > limits.OPERATION_MAX:
             raise UsageError(f"{len(steps)} operations: a recipe has at most {limits.OPERATION_MAX}")
-        return cls(steps, checked_format(format), checked_quality(quality))
+        return _of_bounded_size(cls(steps, checked_format(format), checked_quality(quality)))
 
     @classmethod
     def from_toml(cls, text: str, file: str) -> Recipe:
@@ -98,7 +99,7 @@ class Recipe:
             The text is wrong. The message names file, step, field, what was expected, and the nearest name.
         """
         steps, format_, quality = recipe_toml.read(text, file)
-        return cls(steps or (parse(DEFAULT),), format_, quality)
+        return _of_bounded_size(cls(steps or (parse(DEFAULT),), format_, quality))
 
     @classmethod
     def from_array(cls, array: Any) -> Recipe:
@@ -163,6 +164,15 @@ class Recipe:
         if self.quality != QUALITY:
             words.append(f"--quality {self.quality}")
         return " ".join(words)
+
+
+def _of_bounded_size(recipe: Recipe) -> Recipe:
+    """The same, if it fits into a message. Each image file within it is bounded; there may be several."""
+    size = len(msgpack.packb(recipe.array()))
+    if size > limits.RECIPE_MAX:
+        found = f"the recipe has {size // 1024} KiB with the image files in it"
+        raise UsageError(f"{found}: at most {limits.RECIPE_MAX // 1024} KiB; take smaller ones")
+    return recipe
 
 
 @lru_cache(maxsize=64)

@@ -82,7 +82,7 @@ def _fitted(logo: Image, width: float, height: float) -> Image:
     return premultiplied(lambda pixels: scaled(pixels, wide, high), logo)
 
 
-@operation(version=1, example='label:text="© 2026, A. Name",size=5%,gravity=south', alpha=Alpha.MOVED)
+@operation(version=1, example='label:text="A. Name, 2026",size=5%,gravity=south', alpha=Alpha.MOVED)
 def label(
     picture: Image,
     *,
