@@ -13,7 +13,11 @@ NAME_MAX = 4096  # PATH_MAX of Linux: no longer relative name can be opened
 NAME_PART_MAX = 255  # NAME_MAX of every common file system
 TEXT_MAX = 2000  # a reason or an error message: enough for a person, too short to flood a log
 TIME_MAX_US = 10**12  # eleven days: no image takes longer, and sums of many stay far below 2⁶³
-RECIPE_MAX = 64 * 1024  # a recipe packed: it stands in `Job` beside two folders and three names, in one frame
+RECIPE_MAX = (
+    256 * 1024
+)  # a recipe packed: it stands in `Job` beside two folders and three names, in one frame
+EMBEDDED_MAX = 192 * 1024  # an image file within a recipe: a logo of 1000 × 300 as PNG has some 50 KB
+LABEL_MAX = 200  # characters of a label: a line of more is not read on any picture
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
 
 # --- a stream ---------------------------------------------------------------------------------

@@ -47,10 +47,10 @@ Nonce = Annotated[bytes, octets(64)]
 
 
 def _is_plain(value: Any, depth: int = 5) -> bool:
-    """Arrays of text, numbers, flags and nothing, not too deep: what a recipe is made of."""
+    """Arrays of text, bytes, numbers, flags and nothing, not too deep: what a recipe is made of."""
     if type(value) is tuple:
         return depth > 0 and len(value) <= 256 and all(_is_plain(v, depth - 1) for v in value)
-    return value is None or type(value) in (str, int, float, bool)
+    return value is None or type(value) in (str, bytes, int, float, bool)
 
 
 Recipe = Annotated[tuple[Any, ...], Shape("recipe", lambda v: type(v) is tuple and _is_plain(v))]

@@ -17,7 +17,7 @@ from imgpipe.imaging import recipe_schema
 from imgpipe.imaging.catalogue import toml_example
 from imgpipe.imaging.naming import SCHEMA, checked_template
 from imgpipe.imaging.operations import Parameter, Size, find, parse
-from imgpipe.imaging.operations.parameters import SIDE_MAX
+from imgpipe.imaging.operations.kinds import SIDE_MAX
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.imaging.recipe_toml import OPTIONS

@@ -85,7 +85,8 @@ class Recipe:
         Raises
         ------
         UsageError
-            An operation, a parameter or the format is unknown, or a value is not allowed.
+            An operation, a parameter or the format is unknown, a value is not allowed, or embedded images are
+            too large together.
         """
         steps = tuple(parse(words) for words in operations or (DEFAULT,))
         if len(steps) > limits.OPERATION_MAX:
@@ -128,14 +129,10 @@ class Recipe:
         TypeError
             There is no such field.
         """
-        recipe = replace(self, **{**options, **recipe_toml.checked(options)})
-        size = len(msgpack.packb(recipe.array()))
-        if size > limits.RECIPE_MAX:
-            raise UsageError(f"a recipe of {size} bytes, at most {limits.RECIPE_MAX} can be sent")
-        return recipe
+        return _of_bounded_size(replace(self, **{**options, **recipe_toml.checked(options)}))
 
     def array(self) -> tuple[Any, ...]:
-        """Nested tuples of text, numbers, flags and None, for msgpack."""
+        """Nested tuples of text, bytes, numbers, flags and None, for msgpack."""
         steps = tuple((step.name, step.version, step.parameters) for step in self.steps)
         return (LAYOUT, steps, *(getattr(self, option.name) for option in OPTIONS))
 
@@ -210,6 +207,15 @@ class Recipe:
                     f"--{option.key}" if value is True else f"--{option.key} {shlex.quote(str(value))}"
                 )
         return " ".join(words)
+
+
+def _of_bounded_size(recipe: Recipe) -> Recipe:
+    """The same, if it fits into a message. Each image file within it is bounded; there may be several."""
+    size = len(msgpack.packb(recipe.array()))
+    if size > limits.RECIPE_MAX:
+        found = f"the recipe has {size // 1024} KiB with the image files in it"
+        raise UsageError(f"{found}: at most {limits.RECIPE_MAX // 1024} KiB; take smaller ones")
+    return recipe
 
 
 @lru_cache(maxsize=64)

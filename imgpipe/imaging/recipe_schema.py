@@ -15,7 +15,7 @@ from typing import Any
 from imgpipe import limits
 from imgpipe.imaging import catalogue
 from imgpipe.imaging.operations import Operation, Parameter
-from imgpipe.imaging.operations.parameters import SIDE_MAX
+from imgpipe.imaging.operations.kinds import SIDE_MAX
 from imgpipe.imaging.recipe_toml import OPTIONS, TABLES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -9,8 +9,9 @@ An operation is one decorated function::
 
 Nothing is said twice. The signature gives the parameters, their checks and their help; the docstring gives
 the text; the decorator says what a signature cannot: the version (raise it when the same parameters give
-other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past
-the function as declared, so most functions never see it. A function must not change its input.
+other pixels), an example, what becomes of alpha, depth, channels and size, and what must hold between
+parameters. `Operation` carries alpha past the function as declared, so most functions never see it, and
+refuses a result of too many pixels before the function is called. A function must not change its input.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ import enum
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias, get_type_hints
 
-from imgpipe.errors import UsageError, nearest
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind, UsageError, nearest
+from imgpipe.imaging import files as disk
+from imgpipe.imaging.operations.kinds import Colour, Corners, File, Length, Ratio, Size
 from imgpipe.imaging.operations.parameters import (
     Doc,
     OneOf,
     Parameter,
     Plain,
     Range,
-    Size,
+    Reader,
+    Text,
     parameter_of,
     word_of,
 )
@@ -37,15 +43,24 @@ from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, premu
 __all__ = [
     "Alpha",
     "Channels",
+    "Check",
+    "Colour",
+    "Corners",
     "Depth",
     "Doc",
+    "File",
+    "Length",
     "OneOf",
     "Operation",
     "Parameter",
     "Range",
+    "Ratio",
+    "Reader",
     "Size",
     "SizeOf",
     "Step",
+    "Text",
+    "one_of",
     "operation",
     "same_size",
 ]
@@ -76,11 +91,31 @@ class Channels(enum.Enum):
 
 
 #: ``(width, height, **arguments)`` of a picture → width and height of what an operation makes of it.
+#: It raises `ImageError` where there is nothing to make of a picture of this size.
 SizeOf: TypeAlias = Callable[..., tuple[int, int]]
+#: ``(**arguments)`` → what is wrong between them, or nothing.
+Check: TypeAlias = Callable[..., str]
 
 
 def same_size(width: int, height: int, **arguments: Any) -> tuple[int, int]:
     return width, height
+
+
+def _no_check(**arguments: Any) -> str:
+    return ""
+
+
+def one_of(*names: str) -> Check:
+    """A check: exactly one of these optional parameters is given."""
+
+    def check(**arguments: Any) -> str:
+        given = [name for name in names if arguments[name] is not None]
+        if len(given) == 1:
+            return ""
+        got = f"got {' and '.join(given)}" if given else "none is"
+        return f"exactly one of {', '.join(names)} must be given, {got}"
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +127,7 @@ class Step:
     parameters: tuple[tuple[str, Plain], ...] = ()
 
     def __str__(self) -> str:
-        """As after ``--op``."""
+        """As after ``--op``. An embedded file shows as ``<N bytes>``: that alone cannot be parsed again."""
         words = ",".join(f"{name}={word_of(value)}" for name, value in self.parameters)
         return f"{self.name}:{words}" if words else self.name
 
@@ -104,6 +139,7 @@ class Operation:
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
     first step, images are decoded that way. ``size`` is None where it depends on what is in the picture.
     ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
+    ``check`` says what is wrong between the arguments.
     """
 
     name: str
@@ -116,12 +152,21 @@ class Operation:
     size: SizeOf | None = field(repr=False)
     scales: bool
     colour8: bool
+    check: Check = field(repr=False)
     parameters: tuple[Parameter, ...]
     help: str
     description: str = field(repr=False)
 
-    def __call__(self, image: Image, **arguments: Any) -> Image:
-        """The image this operation makes of one of shape ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
+    def __call__(self, image: Image, /, **arguments: Any) -> Image:
+        """The image this operation makes of one of shape ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+
+        Raises
+        ------
+        ImageError
+            ``too_large``: the result would have more pixels than `limits.PIXELS_MAX` and twice the image's.
+            ``operation``: there is nothing to make of this image.
+        """
+        self._bound(image, arguments)
 
         def function(pixels: Image) -> Any:
             return self.function(pixels, **arguments)
@@ -135,28 +180,55 @@ class Operation:
             result = carry(function, image)
         return result  # type: ignore[no-any-return]  # a function of another package may return anything
 
-    def step(self, given: Mapping[str, Any], *, words: bool = False) -> Step:
+    def _bound(self, image: Image, arguments: Mapping[str, Any]) -> None:
+        if self.size is None or self.size is same_size:
+            return
+        height, width = image.shape[:2]
+        wide, high = self.size(width, height, **{**self._defaults, **arguments})
+        # Twice its own are always granted: a square needs them when it is turned.
+        if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
+            what = f"{self.name}: would make {wide}x{high} of {width}x{height} pixels"
+            raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
+
+    @cached_property
+    def _defaults(self) -> Mapping[str, Any]:
+        return {p.name: p.argument(p.default) for p in self.parameters if p.optional or p.default is not None}
+
+    def step(
+        self, given: Mapping[str, Any], *, words: bool = False, files: Reader | None = disk.read
+    ) -> Step:
         """This operation with these parameters, all checked, defaults filled in.
+
+        ``files`` reads what is given as the path of a file; with None no path is taken, only bytes.
 
         Raises
         ------
         UsageError
-            A parameter is unknown, missing or not allowed; named, with what was expected.
+            A parameter is unknown, missing or not allowed, alone or beside another; named, with what was
+            expected.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 raise UsageError(f"{self.name}: unknown parameter {name!r:.80}{nearest(name, known)}; {has}")
-        values = tuple((p.name, self._value(p, given, words)) for p in self.parameters)
-        return Step(self.name, self.version, tuple(sorted(values)))
+        found = ((p.name, self._value(p, given, words, files)) for p in self.parameters)
+        values = {name: value for name, value in found if value is not None}
+        if wrong := self.check(**self._arguments(values)):
+            raise UsageError(f"{self.name}: {wrong}, as in {self.example}")
+        return Step(self.name, self.version, tuple(sorted(values.items())))
 
-    def _value(self, parameter: Parameter, given: Mapping[str, Any], words: bool) -> Plain:
+    def _value(
+        self, parameter: Parameter, given: Mapping[str, Any], words: bool, files: Reader | None
+    ) -> Plain | None:
         if parameter.name in given:
-            return parameter.value(self.name, given[parameter.name], word=words)
-        if parameter.default is None:
+            return parameter.value(self.name, given[parameter.name], word=words, files=files)
+        if parameter.default is None and not parameter.optional:
             raise UsageError(f"{self.name}: {parameter.name} must be given: {parameter.expected}")
         return parameter.default
+
+    def _arguments(self, values: Mapping[str, Plain]) -> dict[str, Any]:
+        return {p.name: p.argument(values.get(p.name)) for p in self.parameters}
 
     def arguments(self, step: Step) -> dict[str, Any]:
         """The keywords a step of this operation is called with, checked again.
@@ -171,8 +243,8 @@ class Operation:
                 f"{self.name}: the recipe was made with version {step.version} of this operation, here is "
                 f"version {self.version}: install the same version of its package on every machine"
             )
-        checked = dict(self.step(dict(step.parameters)).parameters)
-        return {p.name: p.argument(checked[p.name]) for p in self.parameters}
+        # No reader: a recipe comes from whoever may speak to us, and names no file of this machine.
+        return self._arguments(dict(self.step(dict(step.parameters), files=None).parameters))
 
 
 def operation(
@@ -185,6 +257,7 @@ def operation(
     size: SizeOf | None = same_size,
     scales: bool = False,
     colour8: bool = False,
+    check: Check = _no_check,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Decorator: declares the function below it as an operation named like it (``_`` at its end is dropped).
 
@@ -210,6 +283,7 @@ def operation(
             size=size,
             scales=scales,
             colour8=colour8,
+            check=check,
             parameters=_parameters(function, name),
             help=_first_sentence(text),
             description=text,

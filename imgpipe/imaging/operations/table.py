@@ -10,6 +10,7 @@ one is used.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,14 +18,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError, nearest
-from imgpipe.imaging.operations import colour, edges, filters, geometry, tone
-from imgpipe.imaging.operations.declare import Operation, Step
+from imgpipe.imaging import files as disk
+from imgpipe.imaging.operations import arrangement, colour, edges, filters, geometry, overlay, tone
+from imgpipe.imaging.operations.declare import Operation, Reader, Step
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgpipe.operations"
-FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, tone, filters)
+FAMILIES: tuple[ModuleType, ...] = (edges, geometry, arrangement, overlay, colour, tone, filters)
 
 _log = logging.getLogger(__name__)
 
@@ -104,8 +106,15 @@ def table() -> dict[str, Operation]:
     return whole
 
 
-def parse(words: str) -> Step:
+#: ``parameter=value``. A value in double quotes may hold commas, and a quote where it is doubled.
+_PAIR = re.compile(r"""\s*([^=,]*?)\s*=\s*(?:"((?:[^"]|"")*)"|((?!")[^,]*?))\s*(?:,|\Z)""")
+
+
+def parse(words: str, files: Reader | None = disk.read) -> Step:
     """The step that ``NAME[:parameter=value,…]`` spells, checked.
+
+    A value that has a comma, or blanks at its ends, is put in double quotes, and a double quote in it is
+    doubled: ``label:text="Say ""cheese"", please"``. ``files`` reads what is given as the path of a file.
 
     Raises
     ------
@@ -114,13 +123,28 @@ def parse(words: str) -> Step:
     """
     name, _, rest = words.strip().partition(":")
     operation = find(name.strip())
+    return operation.step(_pairs(operation, rest), words=True, files=files)
+
+
+def _pairs(operation: Operation, rest: str) -> dict[str, str]:
     given: dict[str, str] = {}
-    for word in filter(None, map(str.strip, rest.split(","))):
-        parameter, equals, value = word.partition("=")
-        if not equals:
-            example = f", as in {operation.example}" if operation.parameters else ""
-            raise UsageError(f"{name}: expected parameter=value, got {word!r:.80}{example}")
-        if parameter.strip() in given:
-            raise UsageError(f"{name}: {parameter.strip()} is given twice")
-        given[parameter.strip()] = value.strip()
-    return operation.step(given, words=True)
+    while rest := rest.lstrip(", "):
+        found = _PAIR.match(rest)
+        if found is None:
+            raise UsageError(f"{operation.name}: {_no_pair(operation, rest)}")
+        parameter, quoted, bare = found.groups()
+        if parameter in given:
+            raise UsageError(f"{operation.name}: {parameter} is given twice")
+        given[parameter] = bare if quoted is None else quoted.replace('""', '"')
+        rest = rest[found.end() :]
+    return given
+
+
+def _no_pair(operation: Operation, rest: str) -> str:
+    word = rest.partition(",")[0].strip()
+    if "=" in word:
+        return (
+            f"the quotes of {rest!r:.80} do not fit: a value in double quotes ends with one, others doubled"
+        )
+    example = f", as in {operation.example}" if operation.parameters else ""
+    return f"expected parameter=value, got {word!r:.80}{example}"
