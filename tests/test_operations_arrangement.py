@@ -193,8 +193,9 @@ def test_pad_to_a_size(gravity, top, left):
     [
         ("pad", "pad: either size or some of left, right, top, bottom must be given, as in pad:size=400x400"),
         ("pad:size=9x,top=1", "pad: size and top exclude each other"),
-        ("pad:left=-1", "pad: left: expected pixels .* from 0 to 65535, got '-1'"),
-        ("crop:width=0", "crop: width: expected pixels .* from 1 to 65535, got '0'"),
+        ("pad:left=-1", "pad: left: expected pixels from 0 to 65535, .*, got '-1'"),
+        ("crop:x=0", "crop: x, y, width or height must be given, as in crop:x=10"),
+        ("crop:width=0", "crop: width: expected pixels from 1 to 65535, .*, got '0'"),
         ("crop:width=0%", "crop: width: expected .* got '0%'"),
     ],
 )

@@ -118,7 +118,7 @@ def test_what_is_no_value_is_refused_by_name(kind, given):
 
 
 def test_a_share_has_the_sign_of_its_range():
-    with pytest.raises(UsageError, match=r"from 0 to 100, got '-5%'"):
+    with pytest.raises(UsageError, match=r"from 0 to 100, or .* got '-5%'"):
         parameter(Length, Range(0, 100)).value("op", "-5%")
     assert parameter(Length, Range(0, 100)).value("op", "500%") == "500%"
     assert (Length(12.5, True).of(80), Length(7).of(80)) == (10, 7)

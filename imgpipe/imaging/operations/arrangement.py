@@ -59,7 +59,18 @@ def _cropped(width: int, height: int, /, **arguments: Any) -> tuple[int, int]:
     return wide, high
 
 
-@operation(version=1, example="crop:x=10,y=10,width=200,height=50%", alpha=Alpha.MOVED, size=_cropped)
+def _no_crop(*, x: Length, y: Length, width: Length | None, height: Length | None) -> str:
+    said = x.value or y.value or width or height
+    return "" if said else "x, y, width or height must be given"
+
+
+@operation(
+    version=1,
+    example="crop:x=10,y=10,width=200,height=50%",
+    alpha=Alpha.MOVED,
+    size=_cropped,
+    check=_no_crop,
+)
 def crop(
     image: Image,
     *,

@@ -72,6 +72,7 @@ class Alpha(enum.Enum):
     KEPT = "is kept as it is"  # the function is given the colours alone
     MOVED = "moves with its pixels"  # the function is given four channels
     FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
+    BLENDED = "is blended with that of what lies above"  # the function is given four channels
     DROPPED = "is dropped"  # the function is given the colours alone
 
 
@@ -171,7 +172,7 @@ class Operation:
         def function(pixels: Image) -> Any:
             return self.function(pixels, **arguments)
 
-        if not has_alpha(image) or self.alpha is Alpha.MOVED:
+        if not has_alpha(image) or self.alpha in (Alpha.MOVED, Alpha.BLENDED):
             result = function(image)
         elif self.alpha is Alpha.DROPPED:
             result = function(colour(image))

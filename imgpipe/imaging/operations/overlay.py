@@ -39,7 +39,7 @@ TRANSPARENT = Colour(0, 0, 0, 0)
 SPACING = CAPITAL / 2  # units of the font: between a label's letters and the edge of its box
 
 
-@operation(version=1, example="watermark:image=logo.png,gravity=south-east,opacity=0.5", alpha=Alpha.MOVED)
+@operation(version=1, example="watermark:image=logo.png,gravity=south-east,opacity=0.5", alpha=Alpha.BLENDED)
 def watermark(
     picture: Image,
     *,
@@ -55,7 +55,7 @@ def watermark(
     """Puts an image over the picture, such as a logo.
 
     The image is read when the recipe is made and is part of it; workers need no file of it. Where it is
-    larger than the picture, what is beyond is cut off. Alpha, depth and channels of the picture are kept.
+    larger than the picture, what is beyond is cut off. Depth and channels of the picture are kept.
     """
     height, width = picture.shape[:2]
     logo = _decoded(bytes(image))
@@ -81,7 +81,7 @@ def _fitted(logo: Image, width: float, height: float) -> Image:
     return premultiplied(lambda pixels: scaled(pixels, wide, high), logo)
 
 
-@operation(version=1, example='label:text="A. Name, 2026",size=5%,gravity=south', alpha=Alpha.MOVED)
+@operation(version=1, example='label:text="A. Name, 2026",size=5%,gravity=south', alpha=Alpha.BLENDED)
 def label(
     picture: Image,
     *,
@@ -99,7 +99,7 @@ def label(
     """Writes a line of text over the picture.
 
     The letters are imgpipe's own, of one weight, the same on every machine. Text wider than the picture is
-    cut off. Alpha, depth and channels of the picture are kept.
+    cut off. Depth and channels of the picture are kept.
     """
     height, width = picture.shape[:2]
     lines, units = strokes(text)

@@ -114,7 +114,7 @@ class Parameter:
         if self.text is not None:
             return f'a text of 1 to {self.text.limit} characters (quoted, "a, b", where it has a comma)'
         if self.kind is Length and self.range is not None:
-            return f"{EXPECTED[Length]}, from {self.range.low:g} to {self.range.high:g}"
+            return f"pixels from {self.range.low:g} to {self.range.high:g}, or a share such as 5%"
         if self.kind in EXPECTED:
             return EXPECTED[self.kind]
         if self.kind is File:
@@ -195,6 +195,8 @@ class Parameter:
 
     def __str__(self) -> str:
         default = "" if self.default is None else f" (default {word_of(self.default)})"
+        if self.optional:
+            default = " (may be left out)"
         return f"{self.name}: {self.doc}; {self.expected}{default}"
 
 
