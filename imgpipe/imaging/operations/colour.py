@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Channels, Doc, Range, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth, grey, with_depth
+from imgpipe.imaging.pixels import WHITE, Image, by_bands, depth, grey, with_depth
 from imgpipe.imaging.pixels import colour as coloured
 
 if TYPE_CHECKING:
@@ -85,9 +85,13 @@ def hue(
     """
     if image.ndim == 2:
         return image.copy()
-    hsv = cv2.cvtColor(with_depth(image, "float32"), cv2.COLOR_BGR2HSV)
-    hsv[:, :, 0] = (hsv[:, :, 0] + angle) % 360
-    return with_depth(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), depth(image))
+
+    def turned(band: Image) -> Image:
+        hsv = cv2.cvtColor(with_depth(band, "float32"), cv2.COLOR_BGR2HSV)
+        hsv[:, :, 0] = (hsv[:, :, 0] + np.float32(angle)) % 360
+        return with_depth(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), depth(image))
+
+    return by_bands(turned, image)
 
 
 @operation(version=1, example="white-balance")
@@ -96,13 +100,21 @@ def white_balance(image: Image) -> Image:
 
     The grey world (G. Buchsbaum, *A spatial processor model for object colour perception*, 1980): every
     channel is multiplied so that its mean becomes the mean of all three; a black channel stays black. Depth
-    and alpha are kept; transparent pixels count like others. A grey picture stays as it is.
+    and alpha are kept; transparent pixels count like others, ones that are not finite do not. A grey picture
+    stays as it is.
     """
     if image.ndim == 2:
         return image.copy()
-    means = cv2.mean(image)[:3]
+    means = cv2.mean(image, _finite(image))[:3]
     middle = sum(means) / 3
     return _multiplied(image, [middle / mean if mean > 0 else 1.0 for mean in means])
+
+
+def _finite(image: Image) -> Image | None:
+    """A mask, ``(H, W)`` uint8, of the pixels that are finite in every channel; None where all must be."""
+    if depth(image) != "float32":
+        return None
+    return np.isfinite(image).all(axis=2).astype(np.uint8)
 
 
 @operation(version=1, example="sepia:amount=0.8", channels=Channels.COLOUR)
@@ -139,9 +151,11 @@ def _black_body(kelvin: int) -> tuple[float, float, float]:
     """Blue, green, red from 0 to 255 of a black body this hot, in sRGB: Helland's fit, 1000 to 40000 K."""
     t = kelvin / 100
     if t > 66:
-        return 255.0, 288.1221695283 * (t - 60) ** -0.0755148492, 329.698727446 * (t - 60) ** -0.1332047592
+        red = 329.698727446 * (t - 60) ** -0.1332047592
+        return 255.0, 288.1221695283 * (t - 60) ** -0.0755148492, min(red, 255.0)
     blue = 138.5177312231 * log(t - 10) - 305.0447927307 if t > 19 else 0.0
-    return max(blue, 0.0), 99.4708025861 * log(t) - 161.1195681661, 255.0
+    green = 99.4708025861 * log(t) - 161.1195681661
+    return max(blue, 0.0), min(green, 255.0), 255.0
 
 
 def _multiplied(image: Image, gains: Sequence[float] | Image) -> Image:

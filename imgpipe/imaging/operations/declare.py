@@ -9,8 +9,8 @@ An operation is one decorated function::
 
 Nothing is said twice. The signature gives the parameters, their checks and their help; the docstring gives
 the text; the decorator says what a signature cannot: the version (raise it when the same parameters give
-other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past the function
-as declared, so most functions never see it. A function must not change its input.
+other pixels), an example, and what becomes of alpha, depth, channels and size. `Operation` carries alpha past
+the function as declared, so most functions never see it. A function must not change its input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from imgpipe.imaging.operations.parameters import (
     parameter_of,
     word_of,
 )
-from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, premultiplied
+from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied
 
 __all__ = [
     "Alpha",
@@ -57,7 +57,11 @@ class Alpha(enum.Enum):
     KEPT = "is kept as it is"  # the function is given the colours alone
     MOVED = "moves with its pixels"  # the function is given four channels
     FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
+    SEEN = "is kept as it is, and colours count as seen on black"  # the function is given those colours
     DROPPED = "is dropped"  # the function is given the colours alone
+
+
+_CARRY = {Alpha.KEPT: beside_alpha, Alpha.FILTERED: premultiplied, Alpha.SEEN: over_black}
 
 
 class Depth(enum.Enum):
@@ -102,8 +106,9 @@ class Operation:
     """A declared operation. Calling it applies it; keywords are the arguments of its function.
 
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
-    first step, images are decoded that way. ``size`` is None where the size depends on what is in the picture.
-    ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
+    first step, images are decoded that way. ``size`` is None where the size depends on what is in the
+    picture. ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it
+    first.
     """
 
     name: str
@@ -131,8 +136,7 @@ class Operation:
         elif self.alpha is Alpha.DROPPED:
             result = function(colour(image))
         else:
-            carry = beside_alpha if self.alpha is Alpha.KEPT else premultiplied
-            result = carry(function, image)
+            result = _CARRY[self.alpha](function, image)
         return result  # type: ignore[no-any-return]  # a function of another package may return anything
 
     def step(self, given: Mapping[str, Any], *, words: bool = False) -> Step:

@@ -17,14 +17,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError, nearest
-from imgpipe.imaging.operations import colour, edges, filters, geometry, tone
+from imgpipe.imaging.operations import (
+    colour,
+    edges,
+    filters,
+    geometry,
+    noise,
+    shape,
+    threshold,
+    tone,
+)
 from imgpipe.imaging.operations.declare import Operation, Step
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgpipe.operations"
-FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, tone, filters)
+FAMILIES: tuple[ModuleType, ...] = (edges, geometry, colour, tone, threshold, filters, noise, shape)
 
 _log = logging.getLogger(__name__)
 
