@@ -37,7 +37,7 @@ else:
 
 #: The value of white, by name of dtype. These are all the depths there are.
 WHITE: dict[str, float] = {"uint8": 255, "uint16": 65535, "float32": 1.0}
-BAND = 1 << 17  # pixels in a band of rows: half a megabyte a plane of float32
+BAND = 1 << 16  # pixels in a band of rows: 256 KiB a plane of float32
 _DEPTHS = {"B": "uint8", "H": "uint16", "f": "float32"}  # NumPy's one-letter codes
 
 

@@ -29,14 +29,24 @@ def in_bands(function: Callable[[Image], Image], image: Image, reach: int) -> Im
     gives back ``(rows, W[, C])`` of float32.
     """
     height, width = image.shape[:2]
-    around = cv2.copyMakeBorder(image, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
     result = np.empty_like(image)
     rows = max(BAND // width, 2 * reach, 1)  # at most half of what is converted lies around the band
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        done = function(with_depth(around[top : bottom + 2 * reach], "float32"))
+        band = image[mirrored(np.arange(top - reach, bottom + reach), height)]
+        around = cv2.copyMakeBorder(band, 0, 0, reach, reach, cv2.BORDER_REFLECT_101)
+        done = function(with_depth(around, "float32"))
         result[top:bottom] = with_depth(done, depth(image))
     return result
+
+
+def mirrored(at: Image, count: int) -> Image:
+    """Positions outside of 0 … count - 1 put back inside, as if by mirrors standing on the first and last."""
+    if count == 1:
+        return np.zeros_like(at)
+    period = 2 * (count - 1)
+    folded: Image = np.minimum(at % period, -at % period)
+    return folded
 
 
 def inner(band: Image, reach: int, down: int = 0, right: int = 0) -> Image:

@@ -114,7 +114,8 @@ def _finite(image: Image) -> Image | None:
     """A mask, ``(H, W)`` uint8, of the pixels that are finite in every channel; None where all must be."""
     if depth(image) != "float32":
         return None
-    return np.isfinite(image).all(axis=2).astype(np.uint8)
+    finite: Image = np.isfinite(image)
+    return (finite[:, :, 0] & finite[:, :, 1] & finite[:, :, 2]).astype(np.uint8)
 
 
 @operation(version=1, example="sepia:amount=0.8", channels=Channels.COLOUR)

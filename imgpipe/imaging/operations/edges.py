@@ -115,12 +115,12 @@ def laplacian(
 
 def _derived(source: Image, across: int, down: int, aperture: int) -> Image:
     """A derivative of these orders along x and y, float32, in the values of ``source``."""
-    x, y = cv2.getDerivKernels(across, down, aperture, ktype=cv2.CV_64F)
-    if across + down == 1:
-        weight = float(np.abs(x).sum() * np.abs(y).sum()) / 2
-    else:
-        weight = float(np.abs(x @ y.T + y @ x.T).sum()) / 2  # of the whole Laplace operator
-    return cv2.sepFilter2D(source, cv2.CV_32F, x / weight, y)
+    x, y = map(np.ravel, cv2.getDerivKernels(across, down, aperture, ktype=cv2.CV_64F))
+    side = max(len(x), len(y))  # an aperture of 1 is a kernel of 3 × 1
+    whole = np.outer(np.pad(x, (side - len(x)) // 2), np.pad(y, (side - len(y)) // 2))
+    if across + down == 2:  # half of the Laplace operator
+        whole = whole + whole.T
+    return cv2.sepFilter2D(source, cv2.CV_32F, x * (2 / np.abs(whole).sum()), y)
 
 
 def _length(x: Image, y: Image) -> Image:

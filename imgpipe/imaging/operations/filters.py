@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.bands import in_bands, inner
 from imgpipe.imaging.operations.declare import Alpha, Doc, Range, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth
+from imgpipe.imaging.pixels import WHITE, Image, depth, has_alpha
 
 if TYPE_CHECKING:
     import cv2
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
+
+TINY = 1e-6  # an alpha that is none
 
 #: A float picture with larger values is not blurred by running sums: they would not come back from there.
 RUNNING_MAX = 1e6
@@ -116,18 +118,22 @@ def sharpen(
     """Makes edges crisper, by an unsharp mask.
 
     value + amount · (value - its Gaussian blur), as ``-unsharp`` of ImageMagick and ``UnsharpMask`` of
-    Pillow. Channels and depth are kept. The time grows with sigma, as that of ``gaussian-blur``.
+    Pillow. The blur is that of the neighbours as far as they can be seen; alpha itself stays, as an edge of
+    transparency made crisper would leave colours without a place. Channels and depth are kept. The time
+    grows with sigma, as that of ``gaussian-blur``.
     """
     kernel, reach = gaussian(sigma), int(4 * sigma + 0.5)
 
     def sharpened(band: Image) -> Image:
-        here = inner(band, reach)
-        detail = here - inner(cv2.sepFilter2D(band, -1, kernel, kernel), reach)
+        here, smooth = inner(band, reach), inner(cv2.sepFilter2D(band, -1, kernel, kernel), reach)
+        if has_alpha(band):
+            smooth = smooth * (here[:, :, 3:] / np.maximum(smooth[:, :, 3:], TINY))
+        detail = here - smooth
         if threshold:
             detail[np.abs(detail) <= threshold / 100] = 0
         return cv2.scaleAdd(detail, amount, here)
 
-    with np.errstate(invalid="ignore"):  # inf - inf
+    with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
         return in_bands(sharpened, image, reach)
 
 

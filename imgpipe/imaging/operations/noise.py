@@ -13,7 +13,7 @@ repeated.
 
 from __future__ import annotations
 
-from math import sqrt
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
@@ -22,10 +22,12 @@ from imgpipe.imaging.operations.declare import Alpha, Doc, Range, operation
 from imgpipe.imaging.pixels import Image, depth, each_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import cv2
     import numpy as np
+
+    Planes = Sequence[Image]
 else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
@@ -60,7 +62,8 @@ def _has_nan(image: Image) -> bool:
 
 def _median(channel: Image, size: int) -> Image:
     """The median of every window, where OpenCV has none: it sorts as far as needed, in bands of rows."""
-    around = cv2.copyMakeBorder(channel, *[size // 2] * 4, cv2.BORDER_REPLICATE)
+    reach = size // 2
+    around = cv2.copyMakeBorder(channel, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     windows = np.lib.stride_tricks.sliding_window_view(around, (size, size))
     result = np.empty_like(channel)
     step = max(1, WINDOWS_MAX // (channel.shape[1] * size**2))
@@ -97,15 +100,16 @@ def bilateral(
     near = [(y, x) for y in span for x in span if y**2 + x**2 <= radius**2]
     narrow = -1 / (2 * (tone / 100) ** 2)
 
-    def weights(band: Image) -> Iterable[tuple[Image, Image]]:
-        here = inner(band, radius)
+    def weights(planes: Planes) -> Iterable[tuple[Planes, Image]]:
+        here = [inner(plane, radius) for plane in planes]
         for y, x in near:
-            there = inner(band, radius, y, x)
-            unlike = _over_channels(cv2.absdiff(here, there))
-            exponent = cv2.multiply(unlike, unlike, scale=narrow)
-            yield there, cv2.exp(cv2.add(exponent, -(y**2 + x**2) / (2 * space**2)))
+            there = [inner(plane, radius, y, x) for plane in planes]
+            unlike = _sum(map(cv2.absdiff, here, there))
+            exponent = cv2.multiply(unlike, unlike, unlike, scale=narrow)
+            np.subtract(exponent, (y**2 + x**2) / (2 * space**2), out=exponent)
+            yield there, cv2.exp(exponent, exponent)
 
-    return in_bands(lambda band: _weighted_mean(_finite(band), weights), image, radius)
+    return in_bands(lambda band: _weighted_mean(band, weights), image, radius)
 
 
 @operation(version=1, example="denoise:strength=6", alpha=Alpha.FILTERED)
@@ -126,43 +130,37 @@ def denoise(
     """
     radius, margin = search // 2, patch // 2
     span = range(-radius, radius + 1)
-    box = np.full(
-        patch, sqrt(1 / patch)
-    )  # applied along both sides: the sum over a patch, divided by its side
-    narrow = -1 / (patch * (strength / 100) ** 2)
+    box = np.full(patch, 1 / patch)
+    narrow = -1 / (strength / 100) ** 2
 
-    def weights(band: Image) -> Iterable[tuple[Image, Image]]:
-        wide = inner(band, radius)
+    def weights(planes: Planes) -> Iterable[tuple[Planes, Image]]:
+        wide = [inner(plane, radius) for plane in planes]
         for y, x in ((y, x) for y in span for x in span):
-            unlike = cv2.absdiff(wide, inner(band, radius, y, x))
-            squares = _over_channels(cv2.multiply(unlike, unlike)) / _channels(band)
-            alike = inner(cv2.sepFilter2D(squares, -1, box, box), margin)
-            yield inner(band, radius + margin, y, x), cv2.exp(cv2.multiply(alike, narrow))
+            unlike = _sum(
+                cv2.multiply(difference, difference, difference)
+                for difference in map(cv2.subtract, wide, (inner(plane, radius, y, x) for plane in planes))
+            )
+            alike = inner(cv2.sepFilter2D(unlike, -1, box, box * narrow / len(planes)), margin)
+            yield [inner(plane, radius + margin, y, x) for plane in planes], cv2.exp(alike)
 
-    return in_bands(lambda band: _weighted_mean(_finite(band), weights), image, radius + margin)
-
-
-def _weighted_mean(band: Image, weights: Callable[[Image], Iterable[tuple[Image, Image]]]) -> Image:
-    """The mean of what ``weights`` yields: neighbours ``(rows, W[, C])`` and their weights ``(rows, W)``."""
-    norm, total = None, []
-    for there, weight in weights(band):
-        if norm is None:
-            norm = np.zeros_like(weight)
-            total = [np.zeros_like(weight) for _ in range(_channels(there))]
-        cv2.accumulate(weight, norm)
-        for sum_, plane in zip(total, cv2.split(there), strict=True):
-            cv2.accumulateProduct(plane, weight, sum_)
-    return cv2.merge([sum_ / norm for sum_ in total])
+    return in_bands(lambda band: _weighted_mean(band, weights), image, radius + margin)
 
 
-def _over_channels(band: Image) -> Image:
-    """The sum over channels, ``(H, W)``."""
-    return band if band.ndim == 2 else cv2.transform(band, np.ones((1, _channels(band))))
+def _weighted_mean(band: Image, weights: Callable[[Planes], Iterable[tuple[Planes, Image]]]) -> Image:
+    """The mean of what ``weights`` yields of the planes of a band: neighbours and their weights.
+
+    One weight for all channels of a neighbour, ``(rows, W)`` each.
+    """
+    planes = cv2.split(np.nan_to_num(band, nan=0, posinf=INFINITE, neginf=-INFINITE))
+    sums: list[Image] = []  # of the weights, and of each plane's products with them
+    for there, weight in weights(planes):
+        sums = sums or [np.zeros_like(weight) for _ in range(1 + len(planes))]
+        cv2.accumulate(weight, sums[0])
+        for plane, total in zip(there, sums[1:], strict=True):
+            cv2.accumulateProduct(plane, weight, total)
+    return cv2.merge([cv2.divide(total, sums[0]) for total in sums[1:]])
 
 
-def _channels(band: Image) -> int:
-    return 1 if band.ndim == 2 else int(band.shape[2])
-
-
-def _finite(band: Image) -> Image:
-    return np.nan_to_num(band, nan=0, posinf=INFINITE, neginf=-INFINITE)
+def _sum(planes: Iterable[Image]) -> Image:
+    """Their sum, in the first."""
+    return reduce(lambda total, plane: cv2.add(total, plane, total), planes)

@@ -50,7 +50,8 @@ def threshold(
         bright = source > otsu(histogram(source))
     else:
         bright = source > (level / 100 if depth(source) == "float32" else floor(level * white / 100))
-    return np.multiply(bright, image.dtype.type(WHITE[depth(image)]))
+    result: Image = np.multiply(bright, image.dtype.type(WHITE[depth(image)]))
+    return result
 
 
 def _above_surroundings(source: Image, size: int, offset: float) -> Image:
