@@ -10,9 +10,10 @@ from PIL import Image as Pillow
 from scipy import ndimage
 
 from imgpipe.imaging.operations import find
-from tests.witness import KINDS, agree, grey, picture, smooth
+from imgpipe.imaging.pixels import WHITE
+from tests.witness import agree, grey, picture, smooth
 
-kinds = pytest.mark.parametrize(("shape", "depth"), KINDS)
+depths = pytest.mark.parametrize("depth", WHITE)
 PHOTOGRAPH = min(
     (Path(__file__).parent.parent / "data" / "input").glob("*.png"), key=lambda p: p.stat().st_size
 )
@@ -45,13 +46,13 @@ def gradient(direction, aperture):
     return slope
 
 
-@kinds
+@depths
 @pytest.mark.parametrize("direction", ["horizontal", "vertical", "both"])
 @pytest.mark.parametrize("aperture", [3, 5, 7])
-def test_sobel_is_the_gradient(shape, depth, direction, aperture):
+def test_sobel_is_the_gradient(depth, direction, aperture):
     # Grey is rounded before, and so may each of two derivatives be off by one level.
     witness = gradient(direction, aperture)
-    agree("sobel", witness, picture(shape, depth), levels=2.5, direction=direction, aperture=aperture)
+    agree("sobel", witness, picture, depth, levels=2.5, direction=direction, aperture=aperture)
 
 
 def laplace(aperture):
@@ -63,14 +64,14 @@ def laplace(aperture):
     return lambda values: np.abs(convolved(grey(values), kernel))
 
 
-@kinds
+@depths
 @pytest.mark.parametrize("aperture", [1, 3, 5, 7])
-def test_laplacian_is_the_second_derivative(shape, depth, aperture):
-    agree("laplacian", laplace(aperture), picture(shape, depth), levels=2.5, aperture=aperture)
+def test_laplacian_is_the_second_derivative(depth, aperture):
+    agree("laplacian", laplace(aperture), picture, depth, levels=2.5, aperture=aperture)
 
 
 @pytest.mark.parametrize("name", ["sobel", "laplacian"])
-@pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("depth", WHITE)
 def test_the_largest_change_there_can_be_is_white(name, depth):
     image = np.zeros((9, 9), depth)
     white = {"uint8": 255, "uint16": 65535, "float32": 1}[depth]

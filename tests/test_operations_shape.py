@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from imgpipe.imaging.operations import find
 from imgpipe.imaging.operations.shape import element
-from tests.witness import KINDS, agree, per_channel, picture, unit
+from imgpipe.imaging.pixels import WHITE
+from tests.witness import agree, per_channel, picture, unit
 
-kinds = pytest.mark.parametrize(("shape", "depth"), KINDS)
+depths = pytest.mark.parametrize("depth", WHITE)
 elements = pytest.mark.parametrize(
     ("size", "form", "times"), [(1, "rectangle", 1), (3, "cross", 2), (5, "ellipse", 1), (51, "rectangle", 3)]
 )
@@ -40,16 +41,16 @@ WITNESSES = {
 }
 
 
-@kinds
+@depths
 @elements
 @pytest.mark.parametrize("name", WITNESSES)
-def test_it_is_scipys(name, shape, depth, size, form, times):
+def test_it_is_scipys(name, depth, size, form, times):
     witness = per_channel(lambda values: WITNESSES[name](values, size, form, times))
-    agree(name, witness, picture(shape, depth), size=size, shape=form, iterations=times)
+    agree(name, witness, picture, depth, size=size, shape=form, iterations=times)
 
 
 @pytest.mark.parametrize("name", ["dilate", "erode", "open", "close"])
-@pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("depth", WHITE)
 def test_every_value_is_one_there_was(name, depth):
     image = picture((13, 11), depth)
     assert np.isin(find(name)(image, size=5, shape="ellipse"), image).all()

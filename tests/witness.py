@@ -6,7 +6,7 @@ against it on every kind of picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,9 +16,8 @@ from imgpipe.imaging.pixels import WHITE
 
 Witness: TypeAlias = Callable[[Any], Any]
 
-#: Grey, colour, alpha; one pixel, one row, one column, odd sides; in every depth.
+#: Grey, colour, alpha; one pixel, one row, one column, odd sides.
 SHAPES = [(1, 1), (1, 9), (13, 11), (1, 1, 3), (8, 1, 3), (13, 11, 3), (1, 1, 4), (1, 9, 4), (13, 11, 4)]
-KINDS = [(shape, depth) for shape in SHAPES for depth in WHITE]
 
 
 def picture(shape: tuple[int, ...], depth: str = "uint8", seed: int = 0) -> Any:
@@ -39,6 +38,11 @@ def smooth(shape: tuple[int, ...], depth: str = "uint8", seed: int = 0) -> Any:
     planes = [0.5 + 0.4 * np.sin(a + y / (3 + b)) * np.cos(c + x / 5) for a, b, c in phases]
     values = np.clip(np.stack(planes, 2).reshape(shape) + rng.normal(0, 0.02, shape), 0, 1)
     return np.rint(values * WHITE[depth]).astype(depth) if depth != "float32" else values.astype(depth)
+
+
+def every(depth: str, make: Callable[[tuple[int, ...], str], Any] = picture) -> Iterator[Any]:
+    """A picture of each shape."""
+    return (make(shape, depth) for shape in SHAPES)
 
 
 def unit(image: Any) -> Any:
@@ -84,26 +88,29 @@ def past_alpha(function: Witness, alpha: Alpha, white: float) -> Witness:
 def agree(
     name: str,
     witness: Witness,
-    image: Any,
+    make: Callable[[tuple[int, ...], str], Any],
+    depth: str,
     *,
     levels: float = 1.0,
     clipped: bool = False,
     **arguments: Any,
 ) -> None:
-    """The operation ``name`` makes of ``image`` what ``witness`` says, to ``levels`` of 8 bits.
+    """Of pictures of every shape the operation ``name`` makes what ``witness`` says, to ``levels`` of 8 bits.
 
     In 16 bits that is 4 of its own levels, and in float32 2e-5: a way through 8 bits would be found out.
     ``clipped``: float32 is, too. Where alpha is filtered, colours that can hardly be seen count by alpha.
     """
     operation = find(name)
-    found = operation(image, **arguments)
-    expected = past_alpha(witness, operation.alpha, WHITE[image.dtype.name])(unit(image))
-    assert found.dtype == image.dtype
-    assert found.shape == expected.shape
-    if image.dtype != np.float32 or clipped:
-        expected = np.clip(expected, 0, 1)
-    difference = np.abs(unit(found) - expected)
-    if operation.alpha is Alpha.FILTERED and image.ndim == 3 and image.shape[2] == 4:
-        difference[:, :, :3] *= np.minimum(expected[:, :, 3:] * 50, 1)
-    level = {"uint8": 1.001 / 255, "uint16": 4.001 / 65535, "float32": 2e-5}[image.dtype.name]
-    assert difference.max() <= levels * level, f"off by {difference.max() / level:.3g} levels"
+    for shape in SHAPES:
+        image = make(shape, depth)
+        found = operation(image, **arguments)
+        expected = past_alpha(witness, operation.alpha, WHITE[depth])(unit(image))
+        assert found.dtype == image.dtype
+        assert found.shape == expected.shape, f"of {shape}"
+        if depth != "float32" or clipped:
+            expected = np.clip(expected, 0, 1)
+        difference = np.abs(unit(found) - expected)
+        if operation.alpha is Alpha.FILTERED and shape[2:] == (4,):
+            difference[:, :, :3] *= np.minimum(expected[:, :, 3:] * 50, 1)
+        off = difference.max() / {"uint8": 1.001 / 255, "uint16": 4.001 / 65535, "float32": 2e-5}[depth]
+        assert off <= levels, f"{shape} is off by {off:.3g} levels"

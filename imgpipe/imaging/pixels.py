@@ -170,6 +170,6 @@ def _straight(image: Image) -> Image:
     """The reverse of `_weighted`. Where nothing is left of alpha there is no colour to find: black."""
     *colours, alpha = cv2.split(image)
     divisor = np.where(alpha > 1e-6, alpha, np.float32(np.inf))
-    with np.errstate(invalid="ignore"):  # inf / inf
+    with np.errstate(invalid="ignore", over="ignore"):  # inf / inf, 1e38 / 1e-6
         straight = [np.divide(plane, divisor) for plane in colours]
     return cv2.merge([*straight, np.clip(alpha, 0, 1)])

@@ -144,15 +144,15 @@ def emboss(
     azimuth: Annotated[
         float, Range(-360, 360), Doc("where the light comes from: degrees counter-clockwise from the right")
     ] = 135.0,
-    depth: Annotated[float, Range(0, 10), Doc("how deep the relief is; 0 is flat grey")] = 1.0,
+    amount: Annotated[float, Range(0, 10), Doc("how deep the relief is; 0 is flat grey")] = 1.0,
 ) -> Image:
     """Turns the picture into a relief of middle grey, lit from one side.
 
-    Every channel is a height: middle grey plus ``depth`` times the slope away from the light, measured over
-    two pixels by Sobel's kernels. The azimuth is that of ImageMagick's ``-shade``. Channels and depth of
-    pixels are kept.
+    Every channel is a height: middle grey plus ``amount`` times the slope away from the light, measured over
+    two pixels by Sobel's kernels. The azimuth is that of ImageMagick's ``-shade``. Channels and depth are
+    kept.
     """
-    return cv2.filter2D(image, -1, _slope(azimuth) * depth, delta=_middle(image))
+    return cv2.filter2D(image, -1, _slope(azimuth) * amount, delta=_middle(image))
 
 
 def _slope(azimuth: float) -> Image:

@@ -100,7 +100,7 @@ def posterize(
     """
     if depth(image) == "float32":
         count = 2**bits
-        few: Image = np.clip(np.floor(image * count), 0, count - 1) / count
+        few: Image = np.minimum(np.floor(np.clip(image, 0, 1) * count), count - 1) / count
         return few
     lowest = 1 << (8 * image.dtype.itemsize - bits)
     kept: Image = image & image.dtype.type(int(WHITE[depth(image)]) + 1 - lowest)
