@@ -85,13 +85,38 @@ def hue(
     """
     if image.ndim == 2:
         return image.copy()
+    sixths = angle / 60
 
     def turned(band: Image) -> Image:
-        hsv = cv2.cvtColor(with_depth(band, "float32"), cv2.COLOR_BGR2HSV)
-        hsv[:, :, 0] = (hsv[:, :, 0] + np.float32(angle)) % 360
-        return with_depth(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), depth(image))
+        return with_depth(_hue_turned(with_depth(band, "float32"), sixths), depth(image))
 
     return by_bands(turned, image)
+
+
+def _hue_turned(image: Image, sixths: float) -> Image:
+    """``(H, W, 3)`` of float32 with hues moved by so many sixths of the wheel.
+
+    Written out, since OpenCV's versions differ in the last bits of its HSV. Lightest and darkest channel
+    stay; each falls from the one to the other over two sixths of the wheel, and blue is there at 4, green
+    at 2, red at 0.
+    """
+    blue, green, red = cv2.split(image)
+    most, least = np.maximum(np.maximum(blue, green), red), np.minimum(np.minimum(blue, green), red)
+    with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+        chroma = most - least
+        divisor = np.where(chroma > 0, chroma, np.float32(1))
+        hue = np.where(most == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
+        hue = (np.where(most == red, (green - blue) / divisor, hue) + np.float32(sixths)) % 6
+        turned = [np.subtract(most, chroma * _fallen(hue, start)) for start in (1, 3, 5)]
+    return cv2.merge(turned)
+
+
+def _fallen(hue: Image, start: int) -> Image:
+    """How far, 0 to 1, a channel is below the lightest one, for hues from 0 to 6 that begin at ``start``."""
+    along = hue + np.float32(start)
+    along[along >= 6] -= 6
+    fallen: Image = np.clip(np.minimum(along, 4 - along), 0, 1)
+    return fallen
 
 
 @operation(version=1, example="white-balance")

@@ -9,6 +9,8 @@ c · alpha and alpha have the same order, and the same weights.
 In a float picture NaN counts as black for `bilateral` and `denoise`, and as larger than any number for
 `median`. At the border the picture is mirrored without its edge pixel; for `median` the edge pixel is
 repeated.
+
+Exponentials and squares with a factor are NumPy's: OpenCV's versions differ in their last bits.
 """
 
 from __future__ import annotations
@@ -104,10 +106,10 @@ def bilateral(
         here = [inner(plane, radius) for plane in planes]
         for y, x in near:
             there = [inner(plane, radius, y, x) for plane in planes]
-            unlike = _sum(map(cv2.absdiff, here, there))
-            exponent = cv2.multiply(unlike, unlike, unlike, scale=narrow)
-            np.subtract(exponent, (y**2 + x**2) / (2 * space**2), out=exponent)
-            yield there, cv2.exp(exponent, exponent)
+            exponent = np.square(_sum(map(cv2.absdiff, here, there)))
+            exponent *= narrow
+            exponent -= (y**2 + x**2) / (2 * space**2)
+            yield there, np.exp(exponent, out=exponent)
 
     return in_bands(lambda band: _weighted_mean(band, weights), image, radius)
 
@@ -141,7 +143,7 @@ def denoise(
                 for difference in map(cv2.subtract, wide, (inner(plane, radius, y, x) for plane in planes))
             )
             alike = inner(cv2.sepFilter2D(unlike, -1, box, box * narrow / len(planes)), margin)
-            yield [inner(plane, radius + margin, y, x) for plane in planes], cv2.exp(alike)
+            yield [inner(plane, radius + margin, y, x) for plane in planes], np.exp(alike)
 
     return in_bands(lambda band: _weighted_mean(band, weights), image, radius + margin)
 
