@@ -58,7 +58,7 @@ def planes(values):
 
 def likeness(size, space, tone):
     def bilateral(values):
-        total, norm = 0, 0
+        total, norm = np.zeros(1), np.zeros(1)
         for down, right, there in shifted(planes(values), size // 2):
             if down**2 + right**2 > (size // 2) ** 2:
                 continue
@@ -81,7 +81,7 @@ def patches(strength, patch, search):
     def denoise(values):
         height, width = values.shape[:2]
         margin = patch // 2
-        total, norm = 0, 0
+        total, norm = np.zeros(1), np.zeros(1)
         for down, right, there in shifted(planes(values), search // 2):
             unlike = np.empty((height, width, patch, patch))
             for y, x, (one, other) in pairs(planes(values), down, right, margin):

@@ -96,9 +96,9 @@ def hue(
 def _hue_turned(image: Image, sixths: float) -> Image:
     """``(H, W, 3)`` of float32 with hues moved by so many sixths of the wheel.
 
-    Written out, since OpenCV's versions differ in the last bits of its HSV. Lightest and darkest channel
-    stay; each falls from the one to the other over two sixths of the wheel, and blue is there at 4, green
-    at 2, red at 0.
+    Written out, since OpenCV's versions differ in the last bits of its HSV. The largest value stays, and so
+    does the smallest; a channel has the one for two sixths of the wheel (red around 0, green around 2, blue
+    around 4), the other for two, and changes evenly between.
     """
     blue, green, red = cv2.split(image)
     most, least = np.maximum(np.maximum(blue, green), red), np.minimum(np.minimum(blue, green), red)
@@ -107,7 +107,7 @@ def _hue_turned(image: Image, sixths: float) -> Image:
         divisor = np.where(chroma > 0, chroma, np.float32(1))
         hue = np.where(most == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
         hue = (np.where(most == red, (green - blue) / divisor, hue) + np.float32(sixths)) % 6
-        turned = [np.subtract(most, chroma * _fallen(hue, start)) for start in (1, 3, 5)]
+        turned: list[Image] = [most - chroma * _fallen(hue, start) for start in (1, 3, 5)]
     return cv2.merge(turned)
 
 
