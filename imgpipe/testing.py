@@ -24,7 +24,21 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.errors import ImageError, UsageError
 from imgpipe.imaging import catalogue, pixels
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.operations import Alpha, Channels, Depth, Operation, Parameter, Size, Step, find, parse
+from imgpipe.imaging.operations import (
+    Alpha,
+    Channels,
+    Colour,
+    Corners,
+    Depth,
+    Length,
+    Operation,
+    Parameter,
+    Ratio,
+    Size,
+    Step,
+    find,
+    parse,
+)
 from imgpipe.imaging.pixels import WHITE, Image, has_alpha
 from imgpipe.imaging.recipe import Recipe
 
@@ -114,7 +128,7 @@ def _check_kind(operation: Operation, image: Image, result: Image) -> None:
     _demand(has_alpha(result) == alpha, f"it has {'no' if alpha else 'an'} alpha channel")
     declared = _channels(operation, image)
     _demand(alpha or _count(result) == declared, f"it has {_count(result)} channels, declared {declared}")
-    if alpha and operation.alpha not in (Alpha.MOVED, Alpha.FILTERED):
+    if alpha and operation.alpha in (Alpha.KEPT, Alpha.SEEN):
         _demand(np.array_equal(result[:, :, 3], image[:, :, 3]), "its alpha is not what it was")
 
 
@@ -216,16 +230,24 @@ def drawn_step(operation: Operation, example: Step, random: Random) -> Step:
 
 
 def _drawn(parameter: Parameter, random: Random) -> dict[str, Any]:
-    """A value by name; nothing for kinds of values that only the example knows."""
+    """A value by name; nothing for kinds of values that only the example knows: texts and files."""
     if parameter.choices:
         return {parameter.name: random.choice(parameter.choices)}
-    if parameter.kind is bool:
-        return {parameter.name: random.random() < 0.5}
-    if parameter.kind is Size:
-        return {parameter.name: f"{random.randint(1, 40)}x{random.choice(['', '1', '40'])}"}
+    if parameter.kind in _SOME:
+        return {parameter.name: random.choice(_SOME[parameter.kind])}
     if parameter.kind in (int, float) and parameter.range is not None:
         return {parameter.name: _number(parameter, random)}
     return {}
+
+
+_SOME: Mapping[type, tuple[Any, ...]] = {
+    bool: (True, False),
+    Size: ("7x", "x5", "1x1", "1x40", "40x1", "12x9"),
+    Colour: ("#000000", "#ffffff", "#336699", "#33669980", "#00000000"),
+    Length: ("0", "1", "3", "25%", "50%", "100%"),
+    Ratio: ("1:1", "16:9", "2:3"),
+    Corners: ("0,0 1,0 1,1 0,1", "0.25,0 1,0.5 0.75,1 0,0.75"),
+}
 
 
 def _number(parameter: Parameter, random: Random) -> float:

@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.pixels import WHITE, beside_alpha, colour8, joined, premultiplied, problem, with_depth
+from imgpipe.imaging.pixels import (
+    BAND,
+    WHITE,
+    beside_alpha,
+    by_bands,
+    colour8,
+    each_channel,
+    joined,
+    over_black,
+    premultiplied,
+    problem,
+    with_depth,
+)
 
 
 @pytest.mark.parametrize("source", WHITE)
@@ -41,6 +53,49 @@ def test_premultiplying_changes_nothing_that_can_be_seen(depth):
     values[:, :, 3] = np.maximum(values[:, :, 3], 0.1)
     image = (values * WHITE[depth]).astype(depth)
     assert np.abs(premultiplied(np.copy, image) / 1.0 - image).max() <= 2e-7 * WHITE[depth]
+
+
+def test_a_filtered_alpha_stays_in_range():
+    image = np.full((3, 3, 4), 0.75, np.float32)
+    found = premultiplied(lambda weighted: weighted * 2, image)
+    assert found[:, :, 3].max() == 1
+    assert np.allclose(found[:, :, :3], 0.75)
+
+
+def test_over_black_gives_the_colours_that_are_seen_and_keeps_alpha():
+    image = np.array([[[200, 100, 51, 0], [200, 100, 51, 102], [200, 100, 51, 255]]], np.uint8)
+    found = over_black(lambda colours: 255 - colours, image)
+    assert (255 - found[:, :, :3]).tolist() == [[[0, 0, 0], [80, 40, 20], [200, 100, 51]]]
+    assert found[0, :, 3].tolist() == [0, 102, 255]
+    assert found[0, 1].tolist() == [175, 215, 235, 102]
+
+
+@pytest.mark.parametrize("shape", [(7, BAND // 2), (BAND * 2 + 1, 1), (3, 4, 3), (2, BAND + 5, 3)])
+def test_bands_cover_every_row_once(shape):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    sizes = []
+
+    def counted(band):
+        sizes.append(len(band))
+        return band + 1
+
+    found = by_bands(counted, image)
+    assert np.array_equal(found, image + 1)
+    assert sum(sizes) == shape[0]
+    assert max(sizes) * shape[1] <= max(BAND, shape[1])
+
+
+def test_a_band_may_have_other_channels_and_another_depth_than_the_picture():
+    image = np.ones((BAND, 3, 3), np.uint8)
+    found = by_bands(lambda band: band[:, :, 0].astype(np.float32), image)
+    assert found.shape == (BAND, 3)
+    assert found.dtype == np.float32
+
+
+def test_each_channel_is_done_by_itself():
+    image = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    found = each_channel(image, lambda channel: channel - channel.min())
+    assert np.array_equal(found, image - np.arange(4))
 
 
 def test_alpha_is_put_back_beside_grey_too():

@@ -12,7 +12,8 @@ float32    1.0      TIFF; values outside 0 … 1 are allowed
 =========  =======  =====================================
 
 A change of depth maps white to white and rounds to nearest. Alpha is not weighted into the colours
-("straight"); `premultiplied` weights it in while a filter runs, so that no hidden colour seeps out.
+("straight"); `premultiplied` weights it in while a filter runs, and `over_black` while differences are taken,
+so that no hidden colour seeps out.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ else:
 
 #: The value of white, by name of dtype. These are all the depths there are.
 WHITE: dict[str, float] = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+BAND = 1 << 16  # pixels in a band of rows: 256 KiB a plane of float32
 _DEPTHS = {"B": "uint8", "H": "uint16", "f": "float32"}  # NumPy's one-letter codes
 
 
@@ -66,15 +68,21 @@ def is_opaque(image: Image) -> bool:
 
 
 def with_depth(image: Image, wanted: str) -> Image:
-    """The same picture with pixels of dtype ``wanted``. Integers clip what is below black or above white."""
+    """The same picture with pixels of dtype ``wanted``. Integers clip what is below black or above white.
+
+    NaN becomes black. Where the depth is ``wanted`` already, it is the image itself.
+    """
     given = depth(image)
     if given == wanted:
         return image
-    scaled: Image = image.astype(np.float32) * np.float32(WHITE[wanted] / WHITE[given])
+    with np.errstate(over="ignore"):  # a float picture may hold anything
+        scaled: Image = np.multiply(image, np.float32(WHITE[wanted] / WHITE[given]), dtype=np.float32)
     if wanted == "float32":
         return scaled
-    scaled = np.nan_to_num(scaled, copy=False)
-    return np.clip(np.rint(scaled), 0, WHITE[wanted]).astype(wanted)
+    if given == "float32":
+        np.nan_to_num(scaled, copy=False)
+        np.clip(scaled, 0, WHITE[wanted], out=scaled)
+    return np.rint(scaled, out=scaled).astype(wanted)
 
 
 def grey(image: Image) -> Image:
@@ -116,22 +124,65 @@ def beside_alpha(function: Callable[[Image], Image], image: Image) -> Image:
     return joined(function(colour(image)), np.ascontiguousarray(image[:, :, 3]))
 
 
-def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
-    """``function`` of the colours weighted by alpha, and of alpha: for every function that mixes neighbours.
+def each_channel(image: Image, function: Callable[[Image], Image]) -> Image:
+    """``function`` of every channel by itself, ``(H, W)``."""
+    return function(image) if image.ndim == 2 else cv2.merge([function(c) for c in cv2.split(image)])
 
-    Porter and Duff, *Compositing digital images* (1984): a transparent pixel's colour has no weight.
+
+def by_bands(function: Callable[[Image], Image], image: Image) -> Image:
+    """``function`` of bands of rows, put together again: for what is done to each pixel by itself.
+
+    What it needs beside its result is small then, and stays in a processor's cache.
+    """
+    height, width = image.shape[:2]
+    rows = max(1, BAND // width)
+    if height <= rows:
+        return function(image)
+    first = function(image[:rows])
+    result = np.empty((height, *first.shape[1:]), first.dtype)
+    result[:rows] = first
+    for top in range(rows, height, rows):
+        result[top : top + rows] = function(image[top : top + rows])
+    return result
+
+
+def over_black(function: Callable[[Image], Image], image: Image) -> Image:
+    """``function`` of the colours as they are seen on black; alpha is put back as it was.
+
+    For functions that tell how neighbours differ: there, nothing to be seen is no colour of its own.
     """
     if not has_alpha(image):
         return function(image)
-    work = with_depth(image, "float32")
-    alpha = work[:, :, 3:]
-    filtered = function(np.concatenate([work[:, :, :3] * alpha, alpha], axis=2))
-    return with_depth(straight(filtered), depth(image))
+    seen = by_bands(lambda band: with_depth(_weighted(band)[:, :, :3], depth(image)), image)
+    return joined(function(seen), np.ascontiguousarray(image[:, :, 3]))
+
+
+def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
+    """``function`` of the colours weighted by alpha, and of alpha: for functions that mix neighbours.
+
+    Porter and Duff, *Compositing digital images* (1984): a transparent pixel's colour has no weight. What
+    ``function`` makes of alpha is clipped to 0 … 1; it is given, and gives, ``(H, W, 4)`` float32.
+    """
+    if not has_alpha(image):
+        return function(image)
+    filtered = function(by_bands(_weighted, image))
+    return by_bands(lambda band: with_depth(straight(band), depth(image)), filtered)
+
+
+def _weighted(image: Image) -> Image:
+    """Blue, green, red times alpha, and alpha: float32 with white at 1."""
+    *colours, alpha = cv2.split(with_depth(image, "float32"))
+    weighted = [cv2.multiply(plane, alpha) for plane in colours]
+    if depth(image) == "float32":  # what is hidden may be NaN or infinite, and 0 · NaN is NaN
+        for plane in weighted:
+            plane[alpha == 0] = 0
+    return cv2.merge([*weighted, alpha])
 
 
 def straight(image: Image) -> Image:
     """Colours that were multiplied by alpha, divided by it again; black where nothing is left of it."""
-    work = with_depth(image, "float32")
-    weight = work[:, :, 3:]
-    colours = work[:, :, :3] / np.where(weight > 1e-6, weight, np.float32(np.inf))
-    return with_depth(np.concatenate([colours, weight], axis=2), depth(image))
+    *colours, alpha = cv2.split(with_depth(image, "float32"))
+    divisor = np.where(alpha > 1e-6, alpha, np.float32(np.inf))
+    with np.errstate(invalid="ignore", over="ignore"):  # inf / inf, 1e38 / 1e-6
+        divided = [np.divide(plane, divisor) for plane in colours]
+    return with_depth(cv2.merge([*divided, np.clip(alpha, 0, 1)]), depth(image))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Channels, Doc, Range, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth, grey, with_depth
+from imgpipe.imaging.pixels import WHITE, Image, by_bands, depth, grey, with_depth
 from imgpipe.imaging.pixels import colour as coloured
 
 if TYPE_CHECKING:
@@ -85,9 +85,38 @@ def hue(
     """
     if image.ndim == 2:
         return image.copy()
-    hsv = cv2.cvtColor(with_depth(image, "float32"), cv2.COLOR_BGR2HSV)
-    hsv[:, :, 0] = (hsv[:, :, 0] + angle) % 360
-    return with_depth(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), depth(image))
+    sixths = angle / 60
+
+    def turned(band: Image) -> Image:
+        return with_depth(_hue_turned(with_depth(band, "float32"), sixths), depth(image))
+
+    return by_bands(turned, image)
+
+
+def _hue_turned(image: Image, sixths: float) -> Image:
+    """``(H, W, 3)`` of float32 with hues moved by so many sixths of the wheel.
+
+    Written out, since OpenCV's versions differ in the last bits of its HSV. The largest value stays, and so
+    does the smallest; a channel has the one for two sixths of the wheel (red around 0, green around 2, blue
+    around 4), the other for two, and changes evenly between.
+    """
+    blue, green, red = cv2.split(image)
+    most, least = np.maximum(np.maximum(blue, green), red), np.minimum(np.minimum(blue, green), red)
+    with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+        chroma = most - least
+        divisor = np.where(chroma > 0, chroma, np.float32(1))
+        hue = np.where(most == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
+        hue = (np.where(most == red, (green - blue) / divisor, hue) + np.float32(sixths)) % 6
+        turned: list[Image] = [most - chroma * _fallen(hue, start) for start in (1, 3, 5)]
+    return cv2.merge(turned)
+
+
+def _fallen(hue: Image, start: int) -> Image:
+    """How far, 0 to 1, a channel is below the lightest one, for hues from 0 to 6 that begin at ``start``."""
+    along = hue + np.float32(start)
+    along[along >= 6] -= 6
+    fallen: Image = np.clip(np.minimum(along, 4 - along), 0, 1)
+    return fallen
 
 
 @operation(version=1, example="white-balance")
@@ -96,13 +125,22 @@ def white_balance(image: Image) -> Image:
 
     The grey world (G. Buchsbaum, *A spatial processor model for object colour perception*, 1980): every
     channel is multiplied so that its mean becomes the mean of all three; a black channel stays black. Depth
-    and alpha are kept; transparent pixels count like others. A grey picture stays as it is.
+    and alpha are kept; transparent pixels count like others, ones that are not finite do not. A grey picture
+    stays as it is.
     """
     if image.ndim == 2:
         return image.copy()
-    means = cv2.mean(image)[:3]
+    means = cv2.mean(image, _finite(image))[:3]
     middle = sum(means) / 3
     return _multiplied(image, [middle / mean if mean > 0 else 1.0 for mean in means])
+
+
+def _finite(image: Image) -> Image | None:
+    """A mask, ``(H, W)`` uint8, of the pixels that are finite in every channel; None where all must be."""
+    if depth(image) != "float32":
+        return None
+    finite: Image = np.isfinite(image)
+    return (finite[:, :, 0] & finite[:, :, 1] & finite[:, :, 2]).astype(np.uint8)
 
 
 @operation(version=1, example="sepia:amount=0.8", channels=Channels.COLOUR)
@@ -139,9 +177,11 @@ def _black_body(kelvin: int) -> tuple[float, float, float]:
     """Blue, green, red from 0 to 255 of a black body this hot, in sRGB: Helland's fit, 1000 to 40000 K."""
     t = kelvin / 100
     if t > 66:
-        return 255.0, 288.1221695283 * (t - 60) ** -0.0755148492, 329.698727446 * (t - 60) ** -0.1332047592
+        red = 329.698727446 * (t - 60) ** -0.1332047592
+        return 255.0, 288.1221695283 * (t - 60) ** -0.0755148492, min(red, 255.0)
     blue = 138.5177312231 * log(t - 10) - 305.0447927307 if t > 19 else 0.0
-    return max(blue, 0.0), 99.4708025861 * log(t) - 161.1195681661, 255.0
+    green = 99.4708025861 * log(t) - 161.1195681661
+    return max(blue, 0.0), min(green, 255.0), 255.0
 
 
 def _multiplied(image: Image, gains: Sequence[float] | Image) -> Image:

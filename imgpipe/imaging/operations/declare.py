@@ -38,7 +38,7 @@ from imgpipe.imaging.operations.parameters import (
     parameter_of,
     word_of,
 )
-from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, premultiplied
+from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied
 
 __all__ = [
     "Alpha",
@@ -73,7 +73,11 @@ class Alpha(enum.Enum):
     MOVED = "moves with its pixels"  # the function is given four channels
     FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
     BLENDED = "is blended with that of what lies above"  # the function is given four channels
+    SEEN = "is kept as it is, and colours count as seen on black"  # the function is given those colours
     DROPPED = "is dropped"  # the function is given the colours alone
+
+
+_CARRY = {Alpha.KEPT: beside_alpha, Alpha.FILTERED: premultiplied, Alpha.SEEN: over_black}
 
 
 class Depth(enum.Enum):
@@ -177,8 +181,7 @@ class Operation:
         elif self.alpha is Alpha.DROPPED:
             result = function(colour(image))
         else:
-            carry = beside_alpha if self.alpha is Alpha.KEPT else premultiplied
-            result = carry(function, image)
+            result = _CARRY[self.alpha](function, image)
         return result  # type: ignore[no-any-return]  # a function of another package may return anything
 
     def _bound(self, image: Image, arguments: Mapping[str, Any]) -> None:

@@ -19,14 +19,38 @@ from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError, nearest
 from imgpipe.imaging import files as disk
-from imgpipe.imaging.operations import arrangement, colour, edges, filters, geometry, overlay, tone, warping
+from imgpipe.imaging.operations import (
+    arrangement,
+    colour,
+    edges,
+    filters,
+    geometry,
+    noise,
+    overlay,
+    shape,
+    threshold,
+    tone,
+    warping,
+)
 from imgpipe.imaging.operations.declare import Operation, Reader, Step
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgpipe.operations"
-FAMILIES: tuple[ModuleType, ...] = (edges, geometry, arrangement, warping, overlay, colour, tone, filters)
+FAMILIES: tuple[ModuleType, ...] = (
+    edges,
+    geometry,
+    arrangement,
+    warping,
+    overlay,
+    colour,
+    tone,
+    threshold,
+    filters,
+    noise,
+    shape,
+)
 
 _log = logging.getLogger(__name__)
 

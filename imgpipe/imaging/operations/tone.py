@@ -7,12 +7,12 @@ it is, and clipped only where the curve does so. Transparent pixels count like o
 
 from __future__ import annotations
 
-from math import floor
 from typing import TYPE_CHECKING, Annotated
 
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.operations.declare import Channels, Doc, OneOf, Range, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth, grey, with_depth
+from imgpipe.imaging.operations.declare import Doc, Range, operation
+from imgpipe.imaging.operations.histograms import histogram, interpolated, tile_curves
+from imgpipe.imaging.pixels import WHITE, Image, depth, each_channel, grey, with_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
-
 
 # --- curves that are the same for every picture ---------------------------------------------------
 
@@ -101,7 +100,7 @@ def posterize(
     """
     if depth(image) == "float32":
         count = 2**bits
-        few: Image = np.clip(np.floor(image * count), 0, count - 1) / count
+        few: Image = np.minimum(np.floor(np.clip(image, 0, 1) * count), count - 1) / count
         return few
     lowest = 1 << (8 * image.dtype.itemsize - bits)
     kept: Image = image & image.dtype.type(int(WHITE[depth(image)]) + 1 - lowest)
@@ -124,19 +123,33 @@ def auto_contrast(
     As Pillow's ``ImageOps.autocontrast``, but rounded to nearest. A channel of one value stays as it is.
     Channels, depth and alpha are kept.
     """
-    return _each_channel(image, lambda channel: _auto_contrast(channel, cutoff))
+    return each_channel(image, lambda channel: _auto_contrast(channel, cutoff))
 
 
 def _auto_contrast(channel: Image, cutoff: float) -> Image:
-    left_out = int(channel.size * cutoff // 100)
-    if depth(channel) == "float32":
-        ends = (left_out, channel.size - 1 - left_out)
-        low, high = (float(x) for x in np.partition(channel.ravel(), ends)[list(ends)])
-    else:
-        total = np.cumsum(_histogram(channel))
-        found = np.searchsorted(total, [left_out, channel.size - 1 - left_out], side="right")
-        low, high = (int(x) / WHITE[depth(channel)] for x in found)
+    low, high = _ends(channel, cutoff)
     return _mapped(channel, lambda x: _stretched(x, low, high)) if low < high else channel.copy()
+
+
+def _ends(channel: Image, cutoff: float) -> tuple[float, float]:
+    """The smallest and the largest value, white at 1, with ``cutoff`` percent left out at each end."""
+    if depth(channel) == "float32":
+        values = channel[np.isfinite(channel)]
+        if not values.size:
+            return 0.0, 0.0
+        first, last = _first_and_last(values.size, cutoff)
+        found = np.partition(values, (first, last))[[first, last]]
+        return float(found[0]), float(found[1])
+    below = np.searchsorted(
+        np.cumsum(histogram(channel)), _first_and_last(channel.size, cutoff), side="right"
+    )
+    white = WHITE[depth(channel)]
+    return int(below[0]) / white, int(below[1]) / white
+
+
+def _first_and_last(count: int, cutoff: float) -> tuple[int, int]:
+    left_out = int(count * cutoff // 100)
+    return left_out, count - 1 - left_out
 
 
 @operation(version=1, example="equalize")
@@ -149,12 +162,12 @@ def equalize(image: Image) -> Image:
     depth and alpha are kept; float32 is equalized, and so clipped, in 16 bits.
     """
     if depth(image) == "float32":
-        return with_depth(_each_channel(with_depth(image, "uint16"), _equalized), "float32")
-    return _each_channel(image, _equalized)
+        return with_depth(each_channel(with_depth(image, "uint16"), _equalized), "float32")
+    return each_channel(image, _equalized)
 
 
 def _equalized(channel: Image) -> Image:
-    total = np.cumsum(_histogram(channel))
+    total = np.cumsum(histogram(channel))
     lowest = total[np.flatnonzero(total)[0]]
     if lowest == channel.size:
         return channel.copy()
@@ -173,67 +186,24 @@ def clahe(
 ) -> Image:
     """Brings out local contrast: equalizes parts of the picture, with a limit on the gain.
 
-    K. Zuiderveld, *Contrast limited adaptive histogram equalization* (1994), by OpenCV, on brightness
-    (BT.601); what it adds is added to blue, green and red alike. Channels, depth and alpha are kept; the
-    brightness of float32 is taken in 16 bits.
+    K. Zuiderveld, *Contrast limited adaptive histogram equalization* (1994), of brightness (BT.601) in 256
+    steps, interpolated between parts and between steps; what it adds is added to blue, green and red alike.
+    What is clipped is spread evenly, and counting starts above the lowest value: an even histogram, and a
+    part of one value, is left nearly as it is. Channels, depth and alpha are kept; the brightness of float32
+    is taken in 16 bits.
     """
     before = grey(image)
     if depth(image) == "float32":
         before = with_depth(before, "uint16")
-    after = cv2.createCLAHE(clip, (tiles, tiles)).apply(before)
+    after = interpolated(before, tile_curves(before, clip, tiles))
     if image.ndim == 2 and depth(image) != "float32":
-        return after
-    return _lifted(image, with_depth(after, "float32") - with_depth(before, "float32"))
+        return with_depth(after, depth(image))
+    return _lifted(image, np.subtract(after, with_depth(before, "float32"), out=after))
 
 
 def _lifted(image: Image, by: Image) -> Image:
     """``image`` with ``by``, of shape ``(H, W)`` and white at 1, added to each of its channels."""
-    work = with_depth(image, "float32")
-    return with_depth(work + (by if image.ndim == 2 else by[:, :, np.newaxis]), depth(image))
-
-
-# --- black and white ------------------------------------------------------------------------------
-
-
-@operation(version=1, example="threshold:method=otsu", channels=Channels.GREY)
-def threshold(
-    image: Image,
-    *,
-    method: Annotated[
-        str,
-        OneOf("fixed", "otsu", "adaptive"),
-        Doc("fixed compares with level, otsu finds one level, adaptive compares with the mean around"),
-    ] = "fixed",
-    level: Annotated[float, Range(0, 100), Doc("percent of white; for fixed")] = 50.0,
-    size: Annotated[int, Range(3, 999, odd=True), Doc("side of the box in pixels; for adaptive")] = 11,
-    offset: Annotated[
-        float, Range(-100, 100), Doc("how far below the mean is still white, percent; for adaptive")
-    ] = 2.0,
-) -> Image:
-    """Makes the picture black and white: white is what is brighter than a level.
-
-    Brightness is that of BT.601. ``otsu`` is the level that separates two classes best (N. Otsu, *A threshold
-    selection method from gray-level histograms*, 1979; float32 in 16 bits); ``adaptive`` is OpenCV's mean of a
-    box, edge pixels repeated. The result has one channel, with alpha four; depth and alpha are kept.
-    """
-    source = grey(image)
-    white = WHITE[depth(image)]
-    if method == "adaptive":
-        bright = _above_surroundings(source, size, offset / 100 * white)
-    elif method == "otsu":
-        work = with_depth(source, "uint16") if depth(image) == "float32" else source
-        bright = work > int(cv2.threshold(work, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0])
-    else:
-        bright = source > (level / 100 if depth(image) == "float32" else floor(level / 100 * white))
-    return np.multiply(bright, image.dtype.type(white))
-
-
-def _above_surroundings(source: Image, size: int, offset: float) -> Image:
-    """Where a pixel is above the mean of its box less ``offset``: in sums, which are exact for integers."""
-    work = source.astype(np.float64)
-    total = cv2.boxFilter(work, -1, (size, size), normalize=False, borderType=cv2.BORDER_REPLICATE)
-    above: Image = (work + offset) * size**2 > total
-    return above
+    return each_channel(image, lambda c: with_depth(with_depth(c, "float32") + by, depth(image)))
 
 
 # --- what they share ------------------------------------------------------------------------------
@@ -241,28 +211,19 @@ def _above_surroundings(source: Image, size: int, offset: float) -> Image:
 
 def _mapped(image: Image, curve: Callable[[Image], Image]) -> Image:
     """``curve`` of every value, where black is 0 and white is 1."""
-    white = WHITE[depth(image)]
     if depth(image) == "float32":
-        return curve(image)
+        with np.errstate(invalid="ignore", over="ignore"):  # it may hold infinities, and 0 · inf is NaN
+            return curve(image)
+    white = WHITE[depth(image)]
     every = np.arange(int(white) + 1) / white
     values = np.clip(np.rint(curve(every) * white), 0, white).astype(image.dtype)
     return cv2.LUT(image, values) if depth(image) == "uint8" else values[image]
 
 
 def _stretched(x: Image, low: float, high: float) -> Image:
-    """0 at ``low``, 1 at ``high``, clipped. A millionth stands for no distance: less than a step of 16 bits."""
+    """0 at ``low``, 1 at ``high``, clipped. Below a millionth, less than a step of 16 bits, it is a jump."""
     distance = high - low
     if abs(distance) < 1e-6:
         distance = 1e-6
     clipped: Image = np.clip((x - low) / distance, 0, 1)
     return clipped
-
-
-def _each_channel(image: Image, function: Callable[[Image], Image]) -> Image:
-    """``function`` of every channel by itself."""
-    return function(image) if image.ndim == 2 else cv2.merge([function(c) for c in cv2.split(image)])
-
-
-def _histogram(channel: Image) -> Image:
-    """How many pixels have each of the values there are; exact, where OpenCV counts in float32."""
-    return np.bincount(channel.ravel(), minlength=int(WHITE[depth(channel)]) + 1)
