@@ -12,6 +12,8 @@ BATCH_MAX = 1024  # items in one assignment or answer: names of 400 bytes still 
 NAME_MAX = 4096  # PATH_MAX of Linux: no longer relative name can be opened
 NAME_PART_MAX = 255  # NAME_MAX of every common file system
 TEXT_MAX = 2000  # a reason or an error message: enough for a person, too short to flood a log
+NOTES_MAX = 16  # notes of one image: each kind once, and some more …
+NOTE_MAX = 250  # … of so many characters: all of them are not much longer than one error message
 TIME_MAX_US = 10**12  # eleven days: no image takes longer, and sums of many stay far below 2⁶³
 RECIPE_MAX = 64 * 1024  # a recipe packed: it stands in `Job` beside two folders and three names, in one frame
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
@@ -72,7 +74,9 @@ RECYCLE_GROWTH = 1024 * 1024 * 1024  # … or when its memory has grown by this 
 # --- files ------------------------------------------------------------------------------------
 DEPTH_OF_FOLDERS_MAX = 128  # folders within folders: deeper is a loop of links or of mounts
 IMAGE_BYTES_MAX = 2 * 1024 * 1024 * 1024  # one encoded image: OpenCV takes no larger buffer
-PIXELS_MAX = 100_000_000  # contract: one picture, all its frames together; a worker can be given another limit
+PIXELS_MAX = (
+    100_000_000  # contract: one picture, all its frames together; a worker can be given another limit
+)
 IMAGE_SIDE_MAX = 1 << 20  # pixels: OpenCV's own limit
 PAGES_MAX = 10_000  # pages or frames of one file: a long film as a GIF has fewer
 WARNINGS_MAX = 256 * 1024  # bytes of a decoder's warnings for one image; one TIFF wrote 140 KB

@@ -70,7 +70,7 @@ class Answers:
             case Done():
                 self.done += [row[:2] for row in message.rows]
             case Failed():
-                self.failed |= {row[:2]: row[2:] for row in message.rows}
+                self.failed |= {row[:2]: row[2:5] for row in message.rows}
             case Returned():
                 self.returned += message.tokens
             case Unseen():

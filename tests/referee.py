@@ -252,6 +252,9 @@ class Referee:
             if fact.name != b"twice":
                 image = work.images[int(fact.name)]
                 assert (image.state, image.count, image.tries) == (outcome, fact.attempts, fact.tries)
+                noted = () if getattr(fact, "kind", "") == Kind.LOST else image.notes
+                assert fact.notes == noted
+                work.notes.update({kind for kind, _ in noted})
 
     def _ended(self, record: JobRecord) -> None:
         work = self._work(record.id)
@@ -265,6 +268,7 @@ class Referee:
         for name, row in rows.items():
             assert (row[1], row[4]) == (work.sums[f"done {name}"], work.sums[f"failed {name}"])
         assert self._totals(end) == self._totals_of(work)
+        assert dict(end.notes) == work.notes
 
     def _totals(self, end: Ended) -> tuple[Any, ...]:
         return end.state, end.total, end.done, end.failed, end.remaining, end.rejections, end.retries

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.operations import Step
 from imgpipe.imaging.processing import prepare, process, run
 from imgpipe.imaging.recipe import Program, Recipe
@@ -29,7 +30,7 @@ def read(data: bytes | None) -> Any:
 
 
 def outcome_of(step: Any, suffix: str = "png") -> Any:
-    return run(PNG, Program((("own", step),), colour8=False), suffix, 90)
+    return run(PNG, Program((("own", step),), colour8=False), suffix, Recipe(()), Ceiling())
 
 
 def test_an_outcome_has_the_result_and_the_time_of_each_stage():

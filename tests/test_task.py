@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from imgpipe import limits
-from imgpipe.errors import ProtocolError, UsageError
+from imgpipe.errors import ImageError, Kind, Note, ProtocolError, UsageError
+from imgpipe.imaging import task
 from imgpipe.imaging.recipe import Recipe
-from imgpipe.imaging.task import Committed, Stale, Unprocessed, Unseen, Workplace
+from imgpipe.imaging.task import Committed, Outcome, Stale, Unprocessed, Unseen, Workplace
 from imgpipe.protocol import Job
 from imgpipe.storage import Folder, KeptOpen, nonce_name, temporary_name
 
@@ -63,7 +64,7 @@ def place(tmp_path):
 
 def failed(result: Any) -> tuple[str, str, bool]:
     assert isinstance(result, Unprocessed), result
-    task, attempt, kind, message, again = result.row
+    task, attempt, kind, message, again = result.row[:5]
     assert (task, attempt) == (3, ATTEMPT)
     return kind, message, again
 
@@ -74,10 +75,9 @@ def failed(result: Any) -> tuple[str, str, bool]:
 def test_an_image_is_committed_with_its_times(place):
     result = place.run()
     assert isinstance(result, Committed)
-    task, attempt, *times = result.row
-    assert (task, attempt) == (3, ATTEMPT)
-    assert len(times) == 5
-    assert min(times) > 0
+    assert result.row[:2] == (3, ATTEMPT)
+    assert len(result.row) == 7
+    assert min(result.row[2:7]) > 0
     written: Any = cv2.imdecode(np.fromfile(place.output / "a.png", np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written, 255 - NOISE)
     assert place.left() == {"a.png"}
@@ -106,6 +106,30 @@ def test_an_empty_task_touches_nothing():
     workplace = Workplace(job, {})
     assert workplace.ready() == ""
     assert workplace.run(3, ATTEMPT, b"1", 0, valid) == Committed((3, ATTEMPT, 0, 0, 0, 0, 0))
+
+
+# --- notes ----------------------------------------------------------------------------------------
+
+NOTED = ((Note.ALPHA, "gone"), (Note.WARNING, "x" * 1000))
+CUT = ("warning", "x" * limits.NOTE_MAX)
+
+
+def outcome(data: bytes | None, failure: ImageError | None = None) -> Callable[..., Outcome]:
+    return lambda *_: Outcome(data, failure, (0, 1, 2, 3, 0), NOTED)
+
+
+def test_notes_are_carried_with_the_row(place, monkeypatch):
+    monkeypatch.setattr(task, "run", outcome(PNG))
+    assert place.run().row[7] == (("alpha", "gone"), CUT)
+    assert place.left() == {"a.png"}
+
+
+def test_a_failed_image_keeps_what_is_said_of_its_file(place, monkeypatch):
+    monkeypatch.setattr(task, "run", outcome(None, ImageError(Kind.TRUNCATED, "it ends early")))
+    result = place.run()
+    assert isinstance(result, Unprocessed)
+    assert result.row == (3, ATTEMPT, "truncated", "it ends early", False, (CUT,))
+    assert place.left() == set()
 
 
 # --- the image ----------------------------------------------------------------------------------

@@ -15,10 +15,12 @@ from imgpipe.errors import ImageError, Kind
 from imgpipe.facts import Times
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import WRITABLE, decode, encode
+from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 from imgpipe.imaging.recipe import Program, Recipe
+from imgpipe.notes import Notes
 
 if TYPE_CHECKING:
     import cv2
@@ -38,11 +40,15 @@ def prepare() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Either the encoded result or why there is none, and microseconds by stage (`facts.STAGES`)."""
+    """Either the encoded result or why there is none, and microseconds by stage (`facts.STAGES`).
+
+    ``notes`` are pairs of a kind (`errors.Note`) and a text for people.
+    """
 
     data: bytes | None
     failure: ImageError | None
     times: Times
+    notes: Notes = ()
 
 
 def process(data: bytes, recipe: Recipe, suffix: str) -> Outcome:
@@ -55,14 +61,14 @@ def process(data: bytes, recipe: Recipe, suffix: str) -> Outcome:
     UsageError
         The recipe cannot be done here, whatever the image.
     """
-    return run(data, recipe.bind(), recipe.format or suffix, recipe.quality)
+    return run(data, recipe.bind(), recipe.format or suffix, recipe, Ceiling())
 
 
-def run(data: bytes, program: Program, suffix: str, quality: int) -> Outcome:
-    """`process`, with the recipe bound already: for loops. ``suffix`` is the output's."""
+def run(data: bytes, program: Program, suffix: str, recipe: Recipe, ceiling: Ceiling) -> Outcome:
+    """`process`, with ``recipe`` bound to ``program`` already: for loops. ``suffix`` is the output's."""
     marks = [perf_counter_ns()]
     try:
-        result = _encoded(data, program, suffix, quality, marks)
+        result = _encoded(data, program, suffix, recipe.quality, marks)
         failure = None
     except ImageError as error:
         result, failure = None, ImageError(error.kind, _tellable(error.message), again=error.again)

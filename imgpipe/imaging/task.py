@@ -26,8 +26,10 @@ from typing import TypeAlias
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
 from imgpipe.imaging.codecs import suffix_of
+from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.processing import Outcome, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
+from imgpipe.notes import Notes, fitted, of_input
 from imgpipe.protocol import Job
 from imgpipe.rows import DoneRow, FailedRow
 from imgpipe.schema import shown
@@ -161,8 +163,7 @@ class Workplace:
         try:
             return self._run(task, attempt, name, size, still_valid)
         except ImageError as error:
-            message = error.message[: limits.TEXT_MAX]
-            return Unprocessed((task, attempt, str(error.kind), message, error.again))
+            return _unprocessed(task, attempt, error)
         except _UnseenError as error:
             return Unseen(str(error)[: limits.TEXT_MAX])
 
@@ -175,16 +176,19 @@ class Workplace:
         data = self._read(name, size)
         read = perf_counter_ns()
         target = self._recipe.target(name)
-        outcome = run(data, self._program, suffix_of(target), self._recipe.quality)
-        if outcome.data is None:
-            raise outcome.failure or AssertionError("an outcome without result or failure")
+        outcome = run(data, self._program, suffix_of(target), self._recipe, Ceiling())
+        notes = fitted(outcome.notes)
+        if outcome.failure is not None:
+            return _unprocessed(task, attempt, outcome.failure, of_input(notes))
+        assert outcome.data is not None
         begun = perf_counter_ns()
         if not self._commit(target, attempt, outcome.data, still_valid):
             return self._stale(still_valid)
         written = perf_counter_ns()
         _, decode, operate, encode, _ = outcome.times
         times = ((read - start) // 1000, decode, operate, encode, (written - begun) // 1000)
-        return Committed((task, attempt, *times))
+        done = (task, attempt, *times)
+        return Committed((*done, notes) if notes else done)
 
     def _read(self, name: bytes, size: int) -> bytes:
         if size > limits.IMAGE_BYTES_MAX:
@@ -227,6 +231,11 @@ class Workplace:
             return Stale()
         self._look_again()  # has the output directory lost its mark?
         raise ImageError(Kind.UNWRITABLE, "its temporary file was removed by someone else", again=True)
+
+
+def _unprocessed(task: int, attempt: int, error: ImageError, notes: Notes = ()) -> Unprocessed:
+    row = (task, attempt, str(error.kind), error.message[: limits.TEXT_MAX], error.again)
+    return Unprocessed((*row, notes) if notes else row)
 
 
 def _root(roots: Mapping[str, bytes], name: str) -> bytes:
