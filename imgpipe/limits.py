@@ -80,6 +80,7 @@ PIXELS_MAX = (
 IMAGE_SIDE_MAX = 1 << 20  # pixels: OpenCV's own limit
 PAGES_MAX = 10_000  # pages or frames of one file: a long film as a GIF has fewer
 WARNINGS_MAX = 256 * 1024  # bytes of a decoder's warnings for one image; one TIFF wrote 140 KB
+MEMORY_LEAST = 64 * 1024 * 1024  # --max-memory may be no less: a small picture and its copies
 MEMORY_MIN = 1024 * 1024 * 1024  # a pool process may always grow by this much: 40 megapixels through a filter
 MACHINES_MAX = 10_000  # lines of machines.txt
 DIRECTORY_CACHE = 64  # folders kept open below one

@@ -48,12 +48,18 @@ class Referee:
 
     # --- workers --------------------------------------------------------------------------------
 
-    def join(self, name: str, slots: int, operations: tuple[str, ...] = ("edges",)) -> None:
+    def join(
+        self,
+        name: str,
+        slots: int,
+        operations: tuple[str, ...] = ("edges",),
+        codecs: tuple[str, ...] = ("webp",),
+    ) -> None:
         seat = self.seats.setdefault(name, Seat(name))
         if seat.state != "gone":
             self._empty(seat)
         self.seats[name] = Seat(name, "live", slots, operations)
-        self.scheduler.joined(name, Offer(slots, operations, (), ("data",)), self.now)
+        self.scheduler.joined(name, Offer(slots, operations, codecs, ("data",)), self.now)
 
     def lose(self, name: str) -> None:
         seat = self.seats[name]
@@ -146,10 +152,11 @@ class Referee:
         retries: int = 1,
         needs: tuple[str, ...] = (),
         empty: bool = False,
+        formats: tuple[str, ...] = (),
     ) -> Work:
         name = f"job{len(self.jobs)}"
         constants = Job(name, empty, "data", b"in", "data", b"out", (), 60.0, ())
-        work = Work(JobSpec(constants, placement.find(mode), needs, (), retries, priority))
+        work = Work(JobSpec(constants, placement.find(mode), needs, formats, retries, priority))
         self.jobs.append(work)
         self.scheduler.submit(work.spec, self.now)
         return work

@@ -124,7 +124,7 @@ def test_bad_files_fail_with_their_kind_and_all_others_are_done(two: Fleet, tmp_
 
 
 def test_notes_reach_whoever_follows_and_are_summed_up(two: Fleet, tmp_path: Path) -> None:
-    """From the processes that left them to the client, those of a second try too, and of a failed image none."""
+    """From the processes that left them to the client; an image that crashed has none."""
     site = Site(tmp_path, 20)
     site.add("evil.png", 7)
 

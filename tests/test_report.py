@@ -249,7 +249,8 @@ def test_what_to_do_about_workers():
     gone = WorkerChanged("node2", "10.0.0.2:9091", "gone", 1, "connection refused")
     aside = WorkerChanged("node3", "10.0.0.3:9090", "aside", 1, "it has no root 'photos': start it with …")
     report = folded([gone, aside])
-    assert report.waiting()[0].startswith("no live worker")
+    assert report.waiting() == ["no worker can do the job; it waits until one can:", *report.troubles()]
+    assert folded([gone]).waiting()[0].startswith("no live worker; ")
     first, second = report.troubles()
     assert first.startswith("node2 at 10.0.0.2:9091 is gone: connection refused; start it there")
     assert "imgpipe worker --port 9091" in first
@@ -271,6 +272,8 @@ def test_what_to_do_about_workers():
         ("aside", "/out: no space left on device", "free some space"),
         ("aside", "/out: read-only file system", "make the folder writable"),
         ("aside", "it has no operation glow: install the package that brings it there", ""),
+        ("aside", "it does not write avif: start it without that --without, install …", ""),
+        ("aside", "glow: the recipe was made with version 2 of this operation, here is version 1: …", ""),
     ],
 )
 def test_what_helps(state: str, reason: str, remedy: str):

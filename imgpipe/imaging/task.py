@@ -25,10 +25,12 @@ from typing import TypeAlias
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging import shortage
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.codecs import suffix_of
-from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.processing import Outcome, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
+from imgpipe.memory import in_words
 from imgpipe.notes import Notes, fitted, of_input
 from imgpipe.protocol import Job
 from imgpipe.rows import DoneRow, FailedRow
@@ -91,10 +93,16 @@ class _UnseenError(Exception):
 class Workplace:
     """A job's constants inside one process. Not for several threads at once."""
 
-    def __init__(self, job: Job, roots: Mapping[str, bytes], kept: KeptOpen | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        roots: Mapping[str, bytes],
+        kept: KeptOpen | None = None,
+        bounds: Bounds = USUAL,
+    ) -> None:
         """``roots`` are absolute paths by name. No folder is looked at yet: ask `ready`.
 
-        Workplaces of one process share the room in ``kept``.
+        Workplaces of one process share the room in ``kept``. ``bounds`` are those of the process.
 
         Raises
         ------
@@ -106,6 +114,7 @@ class Workplace:
         self._job = job
         self._kept = KeptOpen(limits.DIRECTORY_CACHE) if kept is None else kept
         self._nonce = nonce_name(job.job)
+        self._bounds = bounds
         self._source: Folder | None = None
         self._output: Folder | None = None
         self._known: tuple[int, int] | None = None  # the source that was seen: device and inode
@@ -113,6 +122,7 @@ class Workplace:
             return
         self._recipe = Recipe.from_array(job.recipe)
         self._program = self._recipe.bind()
+        self._ceiling = bounds.ceiling.lowered(self._recipe.pixels_max)
         self._source_root = _root(roots, job.source_root)
         self._output_root = _root(roots, job.output_root)
 
@@ -163,7 +173,7 @@ class Workplace:
         try:
             return self._run(task, attempt, name, size, still_valid)
         except ImageError as error:
-            return _unprocessed(task, attempt, error)
+            return _unprocessed(task, attempt, self._advised(error))
         except _UnseenError as error:
             return Unseen(str(error)[: limits.TEXT_MAX])
 
@@ -176,10 +186,12 @@ class Workplace:
         data = self._read(name, size)
         read = perf_counter_ns()
         target = self._recipe.target(name)
-        outcome = run(data, self._program, suffix_of(target), self._recipe, Ceiling())
+        shortage.forget()
+        outcome = run(data, self._program, suffix_of(target), self._recipe, self._ceiling)
+        failure = outcome.failure and _judged(outcome.failure, short=shortage.seen())
         notes = fitted(outcome.notes)
-        if outcome.failure is not None:
-            return _unprocessed(task, attempt, outcome.failure, of_input(notes))
+        if failure is not None:
+            return _unprocessed(task, attempt, self._advised(failure), of_input(notes))
         assert outcome.data is not None
         begun = perf_counter_ns()
         if not self._commit(target, attempt, outcome.data, still_valid):
@@ -221,6 +233,16 @@ class Workplace:
             again = error.errno in _SCARCE
             raise ImageError(Kind.UNWRITABLE, f"cannot be written: {reason(error)}", again=again) from None
 
+    def _advised(self, error: ImageError) -> ImageError:
+        """Where memory ran out, with how to have more."""
+        if error.kind is not Kind.TOO_LARGE or not error.again or not self._bounds.memory:
+            return error
+        advice = f"a process here may take {in_words(self._bounds.memory)}: --max-memory, or fewer --slots, "
+        message = (
+            f"{error.message[: limits.TEXT_MAX - 200]}; {advice}where the worker is started gives it more"
+        )
+        return ImageError(error.kind, message, again=True)
+
     def _look_again(self) -> None:
         if why := self.ready():
             raise _UnseenError(why)
@@ -231,6 +253,13 @@ class Workplace:
             return Stale()
         self._look_again()  # has the output directory lost its mark?
         raise ImageError(Kind.UNWRITABLE, "its temporary file was removed by someone else", again=True)
+
+
+def _judged(failure: ImageError, *, short: bool) -> ImageError:
+    """What a failure is when memory ran out: OpenCV tells of some of it as of a picture it cannot read."""
+    if not short or failure.kind not in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
+        return failure
+    return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
 
 
 def _unprocessed(task: int, attempt: int, error: ImageError, notes: Notes = ()) -> Unprocessed:

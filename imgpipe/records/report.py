@@ -244,7 +244,9 @@ class Report:
             return []
         if not self.workers:
             return ["no worker: the coordinator knows of none; name machines in its machines.txt"]
-        return ["no live worker; the job waits until one is back:", *self.troubles()]
+        aside = any(row.state == "aside" for row in self.workers.values())
+        why = "no worker can do the job; it waits until one can:"
+        return [why if aside else "no live worker; the job waits until one is back:", *self.troubles()]
 
     # --- json -----------------------------------------------------------------------------------
 
