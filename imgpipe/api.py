@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from imgpipe import limits
 from imgpipe.blocking import portal
 from imgpipe.errors import UsageError
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import SubmitRequest
 from imgpipe.records.report import Report
@@ -105,12 +106,23 @@ def embedded(
     loads: Sequence[float] = (0.0,),
     delay_s: float = DELAY_S,
     seed: int | None = None,
+    bounds: Bounds = USUAL,
 ) -> LocalCluster:
-    """A cluster of this process for one job, with private roots."""
+    """A cluster of this process for one job, with private roots.
+
+    A job that asks for more pixels than is usual gets them: its owner is at this machine.
+    """
     from imgpipe.local import LocalCluster
 
     roots = private_roots(asked)
-    return LocalCluster(slots=slots or cpu_count(), loads=loads, delay_s=delay_s, seed=seed, roots=roots)
+    return LocalCluster(
+        slots=slots or cpu_count(),
+        loads=loads,
+        delay_s=delay_s,
+        seed=seed,
+        roots=roots,
+        bounds=bounds.raised(Recipe.from_array(asked.recipe).pixels_max),
+    )
 
 
 def run(

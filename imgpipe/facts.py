@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from imgpipe import limits
+from imgpipe.notes import Notes, is_kind, is_notes
 from imgpipe.schema import (
     COUNT,
     WORD,
@@ -43,6 +45,10 @@ def _is_times(value: Any) -> bool:
     return type(value) is tuple and len(value) >= len(STAGES) and all(map(COUNT.accepts, value))
 
 
+NotesField = Annotated[
+    Notes,
+    Shape(f"at most {limits.NOTES_MAX} of [kind of note, text of {limits.NOTE_MAX}]", is_notes),
+]
 TimesField = Annotated[Times, Shape("five counts of microseconds", _is_times)]
 
 
@@ -87,6 +93,7 @@ class ImageDone(Elided):
     attempts: Count
     tries: Count
     times: TimesField
+    notes: NotesField = ()
 
 
 @FACTS.kind(5)
@@ -100,6 +107,7 @@ class ImageFailed(Elided):
     worker: Word
     attempts: Count
     tries: Count
+    notes: NotesField = ()
 
 
 @FACTS.kind(6)
@@ -169,7 +177,7 @@ class Ended(Elided):
     """The last fact of a job: how it ended (``done``, ``cancelled``, ``failed``), and its totals.
 
     ``workers`` (the first 400 by name) has a row ``[name, done, rejections, retries, failed, busy µs]`` for
-    each worker that answered.
+    each worker that answered. ``notes`` has a row ``[kind, images]`` for each kind of note there was.
     """
 
     state: Word
@@ -186,6 +194,7 @@ class Ended(Elided):
         tuple[tuple[str, int, int, int, int, int], ...], rows(WORD, COUNT, COUNT, COUNT, COUNT, COUNT)
     ]
     problem: Text = ""
+    notes: Annotated[tuple[tuple[str, int], ...], rows(Shape("kind of note", is_kind), COUNT)] = ()
 
 
 Fact = (

@@ -12,6 +12,8 @@ BATCH_MAX = 1024  # items in one assignment or answer: names of 400 bytes still 
 NAME_MAX = 4096  # PATH_MAX of Linux: no longer relative name can be opened
 NAME_PART_MAX = 255  # NAME_MAX of every common file system
 TEXT_MAX = 2000  # a reason or an error message: enough for a person, too short to flood a log
+NOTES_MAX = 16  # notes of one image: each kind once, and some more …
+NOTE_MAX = 250  # … of so many characters: all of them are not much longer than one error message
 TIME_MAX_US = 10**12  # eleven days: no image takes longer, and sums of many stay far below 2⁶³
 RECIPE_MAX = (
     256 * 1024
@@ -83,6 +85,7 @@ IMAGE_SIDE_MAX = 1 << 20  # pixels: OpenCV's own limit
 PAGES_MAX = 10_000  # pages or frames of one file: a long film as a GIF has fewer
 METADATA_MAX = 16 * 1024 * 1024  # bytes of one EXIF, ICC or XMP block: more is none, or a bomb
 WARNINGS_MAX = 256 * 1024  # bytes of a decoder's warnings for one image; one TIFF wrote 140 KB
+MEMORY_LEAST = 64 * 1024 * 1024  # --max-memory may be no less: a small picture and its copies
 MEMORY_MIN = 1024 * 1024 * 1024  # a pool process may always grow by this much: 40 megapixels through a filter
 MACHINES_MAX = 10_000  # lines of machines.txt
 DIRECTORY_CACHE = 64  # folders kept open below one

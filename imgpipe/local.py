@@ -15,6 +15,7 @@ from imgpipe import limits
 from imgpipe.client import Client
 from imgpipe.coordinator import Coordinator
 from imgpipe.errors import UsageError
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.pool.parent import PoolError
 from imgpipe.storage import DEFAULT_ROOT, Roots
 from imgpipe.worker import Worker
@@ -49,12 +50,13 @@ class LocalCluster:
         delay_s: float = limits.DELAY_S,
         seed: int | None = None,
         roots: Mapping[str, bytes] | None = None,
+        bounds: Bounds = USUAL,
     ) -> None:
         """One worker for each of ``loads``, with that simulated load, 0 to 1.
 
         ``slots`` are pool processes in all (without it, one for each CPU), dealt out to the workers;
         ``roots`` are what may be touched (without it, the current directory); ``seed`` makes the coins
-        repeatable.
+        repeatable; ``bounds`` hold for each process.
 
         Raises
         ------
@@ -69,6 +71,7 @@ class LocalCluster:
         self._slots = dealt(slots or len(os.sched_getaffinity(0)), len(loads))
         self._delay_s = delay_s
         self._seed = seed
+        self._bounds = bounds.among(sum(self._slots))
         self._roots = Roots(roots or {DEFAULT_ROOT: os.getcwdb()})
         self._workers: list[Worker] = []
         self._watching: list[asyncio.Task[None]] = []
@@ -107,6 +110,7 @@ class LocalCluster:
             roots=self._roots,
             load=self._loads[number],
             delay_s=self._delay_s,
+            bounds=self._bounds,
             seed=None if self._seed is None else self._seed + number,
         )
 

@@ -11,16 +11,18 @@ from typing import Annotated, Any
 
 from imgpipe import limits
 from imgpipe.errors import Kind
+from imgpipe.notes import Notes, is_notes
 from imgpipe.schema import COUNT, FLAG, NAME, TEXT, Shape, all_counts, integer, is_relative, octets, rows
 
 #: One image for a worker: ``(task, attempt, name, size in bytes)``.
 Item = tuple[int, int, bytes, int]
 #: ``(task, attempt)``.
 Token = tuple[int, int]
-#: ``(task, attempt, read, decode, operate, encode, write)``, the last five in microseconds.
-DoneRow = tuple[int, int, int, int, int, int, int]
-#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better.
-FailedRow = tuple[int, int, str, str, bool]
+#: ``(task, attempt, read, decode, operate, encode, write)``, the last five in microseconds; then the notes,
+#: only where there are any.
+DoneRow = tuple[int, int, int, int, int, int, int] | tuple[int, int, int, int, int, int, int, Notes]
+#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better. Then notes as above.
+FailedRow = tuple[int, int, str, str, bool] | tuple[int, int, str, str, bool, Notes]
 
 _KINDS = frozenset(map(str, Kind))
 _KIND = Shape("kind of failure", lambda v: type(v) is str and v in _KINDS)
@@ -30,7 +32,14 @@ TIME = integer(0, limits.TIME_MAX_US)
 
 
 def _is_done(row: tuple[Any, ...]) -> bool:
-    return all_counts(row[:7]) and max(row[2:7]) <= limits.TIME_MAX_US
+    timed = all_counts(row[:7]) and max(row[2:7]) <= limits.TIME_MAX_US
+    return timed and (len(row) == 7 or is_notes(row[7]))
+
+
+def _is_failed(row: tuple[Any, ...]) -> bool:
+    task, attempt, kind, message, again = row[:5]
+    told = all_counts((task, attempt)) and _KIND.accepts(kind) and TEXT.accepts(message)
+    return told and FLAG.accepts(again) and (len(row) == 5 or is_notes(row[5]))
 
 
 def _is_item(row: tuple[Any, ...]) -> bool:
@@ -41,7 +50,7 @@ def _is_item(row: tuple[Any, ...]) -> bool:
 Items = Annotated[tuple[Item, ...], rows(COUNT, COUNT, NAME, COUNT, whole=_is_item)]
 Tokens = Annotated[tuple[Token, ...], rows(COUNT, COUNT, whole=all_counts)]
 DoneRows = Annotated[tuple[DoneRow, ...], rows(COUNT, COUNT, TIME, TIME, TIME, TIME, TIME, whole=_is_done)]
-FailedRows = Annotated[tuple[FailedRow, ...], rows(COUNT, COUNT, _KIND, TEXT, FLAG)]
+FailedRows = Annotated[tuple[FailedRow, ...], rows(COUNT, COUNT, _KIND, TEXT, FLAG, whole=_is_failed)]
 Samples = Annotated[tuple[tuple[bytes, int], ...], rows(NAME, COUNT)]
 Nonce = Annotated[bytes, octets(64)]
 

@@ -30,6 +30,7 @@ from imgpipe import limits
 from imgpipe.connection import Door, Owner, Stream
 from imgpipe.errors import ProtocolError
 from imgpipe.handshake import COORDINATOR, WORKER, Identity
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.pool.parent import Pool, PoolError
 from imgpipe.protocol import (
     Cancel,
@@ -79,11 +80,15 @@ class Worker(Owner):
         load: float = 0.0,
         delay_s: float = limits.DELAY_S,
         seed: int | None = None,
+        bounds: Bounds = USUAL,
     ) -> None:
-        """Without a port nobody can call from outside: connect it with ``door.caller``."""
+        """Without a port nobody can call from outside: connect it with ``door.caller``.
+
+        ``bounds`` hold for each of its processes.
+        """
         self.name = name
         self.door = Door(Identity(WORKER, name), self, self._admit)
-        self.pool = Pool(slots, roots, self)
+        self.pool = Pool(slots, roots, self, bounds)
         self._address = (host, port)
         self._admission = Admission(load, delay_s, random.Random(seed))
         self._waiting = WaitingRoom(self._waited)

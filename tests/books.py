@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgpipe.errors import Kind
+from imgpipe.errors import Kind, Note
 from imgpipe.protocol import Done, Failed, Rejected, Returned, Unseen, Waiting
 from imgpipe.scheduling.records import JobSpec
 
@@ -32,6 +32,13 @@ class Image:
         return b"%d" % self.number
 
     @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """What is to be told of it: one in three has a note, one in six two of a kind and one of another."""
+        warned = (str(Note.WARNING), f"of {self.number}")
+        others = (warned, (str(Note.ALPHA), "gone")) if self.number % 6 == 0 else ()
+        return (warned, *others) if self.number % 3 == 0 else ()
+
+    @property
     def token(self) -> tuple[int, int]:
         assert self.attempt is not None
         return self.number, self.attempt
@@ -50,6 +57,7 @@ class Work:
     ended: bool = False
     sums: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)  # images by kind of note
 
     @property
     def id(self) -> str:
@@ -93,15 +101,21 @@ class Seat:
         self.start()
 
 
+def _noted(image: Image) -> tuple[Any, ...]:
+    """The end of its row: notes only where there are any."""
+    return (image.notes,) if image.notes else ()
+
+
 def message_of(kind: str, job: str, images: list[Image]) -> Any:
     """What a worker says of images it holds."""
     tokens = tuple(image.token for image in images)
     match kind:
         case "done":
-            return Done(job, tuple((*token, 1, 2, 50_000, 4, 5) for token in tokens))
+            return Done(job, tuple((*i.token, 1, 2, 50_000, 4, 5, *_noted(i)) for i in images))
         case "failed" | "crashed":
             words = Kind.CRASHED if kind == "crashed" else Kind.UNREADABLE
-            return Failed(job, tuple((*token, str(words), "words", kind == "crashed") for token in tokens))
+            again = kind == "crashed"
+            return Failed(job, tuple((*i.token, str(words), "words", again, *_noted(i)) for i in images))
         case "rejected":
             return Rejected(job, tokens)
         case "waiting":

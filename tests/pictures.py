@@ -54,6 +54,10 @@ class Site:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data.tobytes())
 
+    def first_pixel(self, name: bytes) -> int:
+        """The blue of a picture's first pixel."""
+        return int(_pixels(self.source, name)[0, 0, 0])
+
     def request(self, operations: Sequence[str], **options: Any) -> Any:
         return api.request(self.source, self.output, recipe=Recipe.from_options(operations), **options)
 

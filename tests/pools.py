@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.operations import Step
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.pool.parent import Pool
@@ -73,7 +74,7 @@ class Answers:
             case Done():
                 self.done += [row[:2] for row in message.rows]
             case Failed():
-                self.failed |= {row[:2]: row[2:] for row in message.rows}
+                self.failed |= {row[:2]: row[2:5] for row in message.rows}
             case Returned():
                 self.returned += message.tokens
             case Unseen():
@@ -96,12 +97,12 @@ class Answers:
 class Rig:
     """A started pool that knows one job, and its owner."""
 
-    def __init__(self, site: Site, job: Job, slots: int = 2) -> None:
-        self.site, self.message, self.slots = site, job, slots
+    def __init__(self, site: Site, job: Job, slots: int = 2, bounds: Bounds = USUAL) -> None:
+        self.site, self.message, self.slots, self.bounds = site, job, slots, bounds
         self.answers = Answers()
 
     async def __aenter__(self) -> "Rig":
-        self.pool = Pool(self.slots, self.site.roots, self.answers)
+        self.pool = Pool(self.slots, self.site.roots, self.answers, self.bounds)
         async with asyncio.timeout(LONG):
             await self.pool.start()
         self.pool.renew(float(1 << 32))

@@ -48,12 +48,18 @@ class Referee:
 
     # --- workers --------------------------------------------------------------------------------
 
-    def join(self, name: str, slots: int, operations: tuple[str, ...] = ("edges",)) -> None:
+    def join(
+        self,
+        name: str,
+        slots: int,
+        operations: tuple[str, ...] = ("edges",),
+        codecs: tuple[str, ...] = ("webp",),
+    ) -> None:
         seat = self.seats.setdefault(name, Seat(name))
         if seat.state != "gone":
             self._empty(seat)
         self.seats[name] = Seat(name, "live", slots, operations)
-        self.scheduler.joined(name, Offer(slots, operations, (), ("data",)), self.now)
+        self.scheduler.joined(name, Offer(slots, operations, codecs, ("data",)), self.now)
 
     def lose(self, name: str) -> None:
         seat = self.seats[name]
@@ -146,10 +152,11 @@ class Referee:
         retries: int = 1,
         needs: tuple[str, ...] = (),
         empty: bool = False,
+        formats: tuple[str, ...] = (),
     ) -> Work:
         name = f"job{len(self.jobs)}"
         constants = Job(name, empty, "data", b"in", "data", b"out", (), 60.0, ())
-        work = Work(JobSpec(constants, placement.find(mode), needs, (), retries, priority))
+        work = Work(JobSpec(constants, placement.find(mode), needs, formats, retries, priority))
         self.jobs.append(work)
         self.scheduler.submit(work.spec, self.now)
         return work
@@ -252,6 +259,9 @@ class Referee:
             if fact.name != b"twice":
                 image = work.images[int(fact.name)]
                 assert (image.state, image.count, image.tries) == (outcome, fact.attempts, fact.tries)
+                noted = () if getattr(fact, "kind", "") == Kind.LOST else image.notes
+                assert fact.notes == noted
+                work.notes.update({kind for kind, _ in noted})
 
     def _ended(self, record: JobRecord) -> None:
         work = self._work(record.id)
@@ -265,6 +275,7 @@ class Referee:
         for name, row in rows.items():
             assert (row[1], row[4]) == (work.sums[f"done {name}"], work.sums[f"failed {name}"])
         assert self._totals(end) == self._totals_of(work)
+        assert dict(end.notes) == work.notes
 
     def _totals(self, end: Ended) -> tuple[Any, ...]:
         return end.state, end.total, end.done, end.failed, end.remaining, end.rejections, end.retries

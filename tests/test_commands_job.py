@@ -15,7 +15,7 @@ import pytest
 from imgpipe.blocking import portal
 from imgpipe.cli import main
 from imgpipe.connection import Stream
-from imgpipe.facts import Ended, Fact, ImageFailed, Listed, Opened, Stopping, Tally, WorkerChanged
+from imgpipe.facts import Ended, Fact, ImageDone, ImageFailed, Listed, Opened, Stopping, Tally, WorkerChanged
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import CancelJob, Declined, Finished, SubmitRequest
 from tests.fakes import ACCEPTED, JOB, FakeCoordinator, facts_of, message, telling
@@ -142,6 +142,45 @@ def test_text(serve: Any, capsys: pytest.CaptureFixture[str]):
     assert re.fullmatch(r"Time elapsed: \d+\.\d{3}", lines[-1])
 
 
+def noted() -> list[Fact]:
+    gone = ("alpha", "JPEG has no transparency")
+    done = [ImageDone(b"%d.png" % n, "node1", 1, 1, (1,) * 5, (gone,)) for n in range(3)]
+    failed = ImageFailed(b"bad.png", "truncated", "it ends early", "node1", 1, 1, (("warning", "line 3"),))
+    sums = (("alpha", 3), ("warning", 1))
+    ended = Ended("done", 4, 3, 1, 0, 0, 0, 0, 0, 0, (("node1", 3, 0, 0, 1, 15),), "", sums)
+    return [Opened(JOB, "balanced", b"/in", b"/out", ""), Listed(4, 0), *done, failed, ended]
+
+
+def test_notes_are_summed_in_words(serve: Any, capsys: pytest.CaptureFixture[str]):
+    there = serve(telling(noted()))
+    assert submit(there.address) == 3
+    out, err = capsys.readouterr()
+    assert out.splitlines()[5:7] == [
+        "3 images lost their transparency: the output's format has none, or a step drops it",
+        "1 image had decoder warnings (--json or -v names them)",
+    ]
+    assert "JPEG has no transparency" not in err
+    assert submit(there.address, "-q") == 3
+    assert "transparency" not in capsys.readouterr().out
+
+
+def test_verbose_names_the_images_with_notes(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(noted())).address, "-v") == 3
+    out, err = capsys.readouterr()
+    for number in range(3):
+        assert f"INFO {number}.png: alpha: JPEG has no transparency\n" in err
+    assert "INFO bad.png: warning: line 3\n" in err
+    assert "JPEG has no transparency" not in out
+
+
+def test_json_has_notes_and_their_sums(serve: Any, capsys: pytest.CaptureFixture[str]):
+    assert submit(serve(telling(noted())).address, "--json") == 3
+    *images, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    assert images[0]["notes"] == [{"kind": "alpha", "message": "JPEG has no transparency"}]
+    assert images[3]["notes"] == [{"kind": "warning", "message": "line 3"}]
+    assert summary["notes"] == {"alpha": 3, "warning": 1}
+
+
 def test_quiet(serve: Any, capsys: pytest.CaptureFixture[str]):
     assert submit(serve(telling(failing(1))).address, "-q") == 3
     out, err = capsys.readouterr()
@@ -156,7 +195,7 @@ def test_json(serve: Any, capsys: pytest.CaptureFixture[str]):
     *images, summary = map(json.loads, out.splitlines())
     trouble = "node2 at 10.0.0.2:9090 is aside: it has no root 'x': start it with --root x=PATH"
     assert summary["troubles"] == [trouble]
-    assert list(summary)[-1] == "troubles"
+    assert list(summary)[-2:] == ["troubles", "notes"]
     assert err == f"imgpipe: {trouble}\n"
     assert [(image["name"], image["kind"]) for image in images] == [
         (f"{n}.png", "unreadable") for n in (0, 1)

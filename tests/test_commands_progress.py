@@ -73,7 +73,7 @@ def test_what_is_drawn_fits_a_terminal():
     lines = printed(report_of(Listed(10, 0), *workers))
     assert len(lines) <= 24
     assert "… and 35 more workers" in lines
-    assert "no live worker; the job waits until one is back:" in lines
+    assert "no worker can do the job; it waits until one can:" in lines
     assert sum(line.startswith("node") and " at 10.0.0.1:9090 is aside" in line for line in lines) == 3
     live = [WorkerChanged(f"node{n}", "10.0.0.1:9090", "live", 2, "x" * 200) for n in range(17)]
     lines = printed(report_of(Listed(10, 0), *live))

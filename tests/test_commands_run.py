@@ -9,12 +9,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import imgpipe
+from imgpipe import api, limits
 from imgpipe.errors import UsageError
+from imgpipe.imaging.bounds import Bounds
+from imgpipe.imaging.recipe import Recipe
 
 DATA = Path(__file__).parent.parent / "data" / "input"
 
@@ -85,6 +91,40 @@ def test_what_was_listed_is_not_offered_again(tmp_path: Path):
     named = run([*words, "--list-ignored"], tmp_path).stdout
     assert "ignored: notes.txt" in named
     assert "1 other entry ignored\n" in named
+
+
+def test_a_format_that_is_switched_off_here_is_not_waited_for(photos: Path):
+    done = run(["photos", "-j", "1", "--without", "webp", "--format", "webp"], photos.parent)
+    assert done.returncode == 2
+    assert done.stderr == "imgpipe: --format webp is switched off here by --without: give one of the two\n"
+    assert not (photos.parent / "output_dir").exists()
+
+
+def test_memory_for_each_process(photos: Path):
+    large = np.full((4500, 4500, 3), 77, np.uint8)
+    cv2.imwrite(str(photos / "large.jpg"), large, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    words = ["photos", "--op", "grayscale", "-j", "1", "--json"]
+    done = run([*words, "--max-memory", "64MiB"], photos.parent)
+    assert done.returncode == 3, done.stderr
+    *images, summary = map(json.loads, done.stdout.splitlines())
+    [failed] = [image for image in images if image["status"] == "failed"]
+    assert (failed["name"], failed["kind"], failed["tries"]) == ("large.jpg", "too_large", 2)
+    assert "--max-memory" in failed["message"]
+    assert (summary["done"], summary["retries"]) == (3, 1)
+    assert run([*words, "--max-memory", "1GiB"], photos.parent).returncode == 0
+
+
+def test_a_job_raises_the_ceiling_of_its_own_machine(monkeypatch: pytest.MonkeyPatch):
+    given = []
+    monkeypatch.setattr("imgpipe.local.LocalCluster", lambda **options: given.append(options["bounds"]))
+    recipe = Recipe.from_options()
+    asked = api.request("photos", "out", recipe=recipe)
+    for pixels in (0, 1000, 5 * limits.PIXELS_MAX):
+        wanted = replace(recipe, pixels_max=pixels)
+        monkeypatch.setattr(Recipe, "from_array", lambda array, wanted=wanted: wanted)
+        api.embedded(asked, bounds=Bounds(memory=7))
+    assert [bounds.ceiling.pixels for bounds in given] == [limits.PIXELS_MAX] * 2 + [5 * limits.PIXELS_MAX]
+    assert {bounds.memory for bounds in given} == {7}
 
 
 def test_a_missing_folder(tmp_path: Path):

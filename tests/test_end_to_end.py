@@ -123,6 +123,23 @@ def test_bad_files_fail_with_their_kind_and_all_others_are_done(two: Fleet, tmp_
     run(two, main)
 
 
+def test_notes_reach_whoever_follows_and_are_summed_up(two: Fleet, tmp_path: Path) -> None:
+    """From the processes that left them to the client; an image that crashed has none."""
+    site = Site(tmp_path, 20)
+    site.add("evil.png", 7)
+
+    async def main(submit: Any) -> None:
+        job = await submit(site, ["noted:kind=alpha", "noted:kind=warning", "segfault:width=7", "edges"])
+        ended = check(await job.end(), site, {b"evil.png": "crashed"})
+        assert ended.notes == (("alpha", 20), ("warning", 20))
+        for fact in of(job.told, ImageDone):
+            first = site.first_pixel(fact.name)
+            assert fact.notes == (("alpha", f"of {first}"), ("warning", f"of {first}"))
+        assert [fact.notes for fact in of(job.told, ImageFailed)] == [()]
+
+    run(two, main)
+
+
 def test_an_empty_folder_is_done_at_once(two: Fleet, tmp_path: Path) -> None:
     site = Site(tmp_path)
 

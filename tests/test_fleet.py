@@ -56,6 +56,20 @@ def test_who_lacks_an_operation_is_not_asked_and_the_job_is_told_what_to_do() ->
     referee.heal()
 
 
+def test_who_lacks_a_format_is_not_asked_and_the_job_is_told_what_to_do() -> None:
+    referee = Referee()
+    referee.join("a", 1, codecs=("png", "jpg"))
+    work = referee.give(1, formats=("webp",))
+    assert _asked(referee) == []
+    state, why = _state(referee, work, "a")
+    assert state == "aside"
+    assert why.startswith("it does not write webp: start it without that --without, ")
+    referee.join("a", 1, codecs=("png", "webp"))  # it was started again, and has it
+    referee.turn()
+    assert _asked(referee) == [("a", work.id)]
+    referee.heal()
+
+
 def test_who_lacks_a_root_is_not_asked_and_the_job_is_told_what_to_do() -> None:
     referee = Referee()
     referee.scheduler.joined("a", Offer(1, ("edges",), (), (".",)), 0.0)

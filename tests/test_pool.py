@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from imgpipe import limits
+from imgpipe.imaging.bounds import USUAL
 from imgpipe.pool import cell, crew, handle
 from imgpipe.pool.parent import Pool, PoolError
 from imgpipe.protocol import encode
@@ -242,10 +243,10 @@ def broken_command(self: handle.Handle, socket_fd: int, cell_fd: int) -> list[st
     code = f"""
         import sys
         from imgpipe.pool import process
-        class cv2:
-            def setNumThreads(n): raise ImportError("no OpenCV today")
-        process.cv2 = cv2
-        sys.exit(process.main(["{socket_fd}", "{cell_fd}", "{os.getpid()}", "9", "9"]))
+        def prepare(): raise ImportError("no OpenCV today")
+        process.task.prepare = prepare
+        words = {USUAL.words()!r}
+        sys.exit(process.main(["{socket_fd}", "{cell_fd}", "{os.getpid()}", "9", "9", *words]))
     """
     return [sys.executable, "-c", textwrap.dedent(code)]
 

@@ -24,6 +24,12 @@ RECIPE = (2, (("blur", 1, (("size", 5),)),), None, 90, "{dir}/{stem}{ext}", "kee
 ATTEMPT = (1_790_000_000 << 32) | 7
 TOKENS = ((0, ATTEMPT), (1, ATTEMPT + 1))
 DONE_FACT = FACTS.array(facts.ImageDone(b"a.jpg", "w", 1, 1, (1, 2, 3, 4, 5)))
+NOTES = (("alpha", "JPEG has no transparency"), ("warning", "line 3: ü"))
+NOTED_FACTS = (
+    FACTS.array(facts.ImageDone(b"a.jpg", "w", 1, 1, (1, 2, 3, 4, 5), NOTES)),
+    FACTS.array(facts.ImageFailed(b"b.jpg", "truncated", "it ends early", "w", 1, 1, NOTES)),
+    FACTS.array(facts.Ended("done", 2, 1, 1, 0, 0, 0, 0, 0, 0, (), "", (("alpha", 2), ("warning", 2)))),
+)
 JOB_ROW = ("j", "random", "done", b"/a", b"/b", 1, 1, 0, 0, "")
 ALL = [
     protocol.Hello(b"imgpipe", (1,), "client", 0, bytes(16), (), "ann@desk"),
@@ -43,7 +49,9 @@ ALL = [
     protocol.Rejected("j", TOKENS),
     protocol.Waiting("j", TOKENS),
     protocol.Done("j", ((0, ATTEMPT, 1, 2, 3, 4, 5),)),
+    protocol.Done("j", ((0, ATTEMPT, 1, 2, 3, 4, 5), (1, ATTEMPT, 1, 2, 3, 4, 5, NOTES))),
     protocol.Failed("j", ((0, ATTEMPT, str(Kind.CRASHED), "SIGSEGV", True),)),
+    protocol.Failed("j", ((0, ATTEMPT, str(Kind.TRUNCATED), "it ends early", False, NOTES),)),
     protocol.Unseen("j", TOKENS, "gone"),
     protocol.Returned("j", TOKENS),
     protocol.Draining("SIGTERM"),
@@ -52,6 +60,7 @@ ALL = [
     protocol.Declined(2, "no such directory"),
     protocol.Follow("j", 3),
     protocol.Facts("j", 3, (DONE_FACT,)),
+    protocol.Facts("j", 3, NOTED_FACTS),
     protocol.Finished("j", 1.5),
     protocol.CancelJob("j", True),
     protocol.StatusRequest(),
@@ -190,6 +199,43 @@ def test_a_message_too_long_for_a_frame_is_the_senders_fault() -> None:
     rows = tuple((n, n, b"/".join([b"x" * 250] * 16), 0) for n in range(200))
     with pytest.raises(ValueError, match="frame"):
         encode(protocol.Execute("j", rows))
+
+
+NOT_NOTES: tuple[Any, ...] = (
+    {},
+    None,
+    "alpha",
+    (("alpha",),),
+    (("beta", "x"),),
+    (("alpha", "x" * 251),),
+    (("alpha", "x"),) * 17,
+)
+
+
+@pytest.mark.parametrize("wrong", NOT_NOTES)
+def test_notes_are_checked_wherever_they_stand(wrong: Any) -> None:
+    done, failed = (0, ATTEMPT, 1, 2, 3, 4, 5), (0, ATTEMPT, "truncated", "it ends early", False)
+    rows = ((24, "j", ((*done, wrong),)), (25, "j", ((*failed, wrong),)))
+    told = (44, "j", 3, ((*DONE_FACT[:6], wrong),)), (44, "j", 3, ((*NOTED_FACTS[1][:7], wrong),))
+    for array in (*rows, *told):
+        with pytest.raises(ProtocolError):
+            decode(msgpack.packb(array))
+
+
+def test_sums_of_notes_are_checked() -> None:
+    for wrong in ((("beta", 1),), (("alpha", -1),), (("alpha",),), {"alpha": 1}):
+        with pytest.raises(ProtocolError, match=r"Ended\.notes"):
+            FACTS.record((*NOTED_FACTS[2][:13], wrong))
+
+
+def test_the_largest_notes_fit_in_a_batch() -> None:
+    most = (("warning", "\U0001f5bc" * limits.NOTE_MAX),) * limits.NOTES_MAX
+    rows = [(n, ATTEMPT, 1, 2, 3, 4, 5, most) for n in range(200)]
+    seen: list[Any] = []
+    for frame in encode_batch(lambda _, part: protocol.Done("j", part), rows):
+        assert len(frame) <= limits.FRAME_MAX + 4
+        seen += decode(frame[4:]).rows
+    assert seen == rows
 
 
 def test_debug_lines_are_elided() -> None:

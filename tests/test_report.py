@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe import limits
-from imgpipe.errors import ExitCode
+from imgpipe.errors import ExitCode, Note
 from imgpipe.facts import (
     Ended,
     Fact,
@@ -29,6 +30,7 @@ from imgpipe.records.events import event, named
 from imgpipe.records.report import Report
 from tests.fakes import JOB
 
+NOTES = st.lists(st.tuples(st.sampled_from([*map(str, Note)]), st.text(max_size=9)), max_size=4).map(tuple)
 WORKERS = st.sampled_from(["node1", "node2", "node3"])
 COUNTS = st.integers(0, 5)
 DONE = st.builds(
@@ -38,6 +40,7 @@ DONE = st.builds(
     attempts=st.integers(1, 9),
     tries=st.just(1),
     times=st.tuples(*[st.integers(0, 10**6)] * 5),
+    notes=NOTES,
 )
 FAILED = st.builds(
     ImageFailed,
@@ -47,6 +50,7 @@ FAILED = st.builds(
     worker=st.one_of(st.just(""), WORKERS),
     attempts=COUNTS,
     tries=COUNTS,
+    notes=NOTES,
 )
 TALLY = st.builds(
     Tally, worker=WORKERS, rejections=COUNTS, retries=COUNTS, forced=COUNTS, delayed=COUNTS, lost=COUNTS
@@ -75,6 +79,10 @@ def row(
     )
 
 
+def _has(fact: Any, kind: str) -> bool:
+    return any(note[0] == kind for note in fact.notes)
+
+
 def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
     """A job in which this happened, with its sums worked out anew."""
     done = [fact for fact in happened if isinstance(fact, ImageDone)]
@@ -83,6 +91,7 @@ def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
     named = (*(f.worker for f in done), *(f.worker for f in failed), *(f.worker for f in tallies))
     rows = tuple(row(name, done, failed, tallies) for name in sorted(set(named) - {""}))
     total = len(done) + len(failed)
+    noted = [str(kind) for kind in Note if any(_has(fact, kind) for fact in (*done, *failed))]
     ended = Ended(
         state=state,
         total=total,
@@ -95,6 +104,7 @@ def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
         forced=sum(tally.forced for tally in tallies),
         retries=sum(tally.retries for tally in tallies),
         workers=rows,
+        notes=tuple((kind, sum(_has(fact, kind) for fact in (*done, *failed))) for kind in noted),
     )
     return [Opened(JOB, "random", b"/in", b"/out", ""), Listed(total, 2), *happened, ended]
 
@@ -103,7 +113,17 @@ def whole(happened: list[Fact], state: str = "done") -> list[Fact]:
 def test_what_is_added_up_is_what_the_end_says(happened: list[Fact]):
     facts = whole(happened)
     before, after = folded(facts[:-1]), folded(facts)
-    for name in ("total", "done", "failed", "ignored", "remaining", "rejections", "retries", "forced"):
+    for name in (
+        "total",
+        "done",
+        "failed",
+        "ignored",
+        "remaining",
+        "rejections",
+        "retries",
+        "forced",
+        "notes",
+    ):
         assert getattr(before, name) == getattr(after, name), name
     assert {row.name: row for row in before.workers.values()} == after.workers
 
@@ -156,6 +176,26 @@ def test_the_objects_of_the_contract():
     assert event(Planned(b"a.jpg", b"a.webp")) == {"event": "planned", "name": "a.jpg", "target": "a.webp"}
 
 
+def test_an_object_has_notes_where_there_are_any():
+    notes = (("alpha", "JPEG has no transparency"), ("warning", "line 3"))
+    told = [
+        {"kind": "alpha", "message": "JPEG has no transparency"},
+        {"kind": "warning", "message": "line 3"},
+    ]
+    done = event(ImageDone(b"a", "w", 1, 1, (0,) * 5, notes))
+    failed = event(ImageFailed(b"a", "truncated", "", "w", 1, 1, notes))
+    assert done is not None
+    assert failed is not None
+    assert done["notes"] == failed["notes"] == told
+
+
+def test_an_image_counts_once_for_each_kind():
+    notes = (("warning", "line 3"), ("warning", "line 4"), ("pages", "5"))
+    failed = ImageFailed(b"a", "truncated", "", "w", 1, 1, notes[:1])
+    report = folded([ImageDone(b"a", "w", 1, 1, (0,) * 5, notes), failed])
+    assert report.summary()["notes"] == {"warning": 2, "pages": 1}
+
+
 def test_a_name_that_is_not_utf8():
     assert named(b"caf\xe9.jpg") == {"name": "caf\\xe9.jpg", "name_b64": "Y2Fm6S5qcGc="}
     assert named("café\n.jpg".encode()) == {"name": "café\n.jpg"}
@@ -168,7 +208,7 @@ def test_the_summary_has_every_field_of_the_contract():
     summary = report.summary()
     assert list(summary) == [
         "event", "job", "mode", "total", "done", "failed", "skipped", "ignored", "rejections", "forced",
-        "retries", "elapsed_s", "startup_s", "workers", "exit", "remaining", "state", "troubles",
+        "retries", "elapsed_s", "startup_s", "workers", "exit", "remaining", "state", "troubles", "notes",
     ]  # fmt: skip
     assert (summary["elapsed_s"], summary["startup_s"], summary["exit"]) == (1.5, 0.25, 0)
     assert summary["workers"]["node1"] == {
@@ -209,7 +249,8 @@ def test_what_to_do_about_workers():
     gone = WorkerChanged("node2", "10.0.0.2:9091", "gone", 1, "connection refused")
     aside = WorkerChanged("node3", "10.0.0.3:9090", "aside", 1, "it has no root 'photos': start it with …")
     report = folded([gone, aside])
-    assert report.waiting()[0].startswith("no live worker")
+    assert report.waiting() == ["no worker can do the job; it waits until one can:", *report.troubles()]
+    assert folded([gone]).waiting()[0].startswith("no live worker; ")
     first, second = report.troubles()
     assert first.startswith("node2 at 10.0.0.2:9091 is gone: connection refused; start it there")
     assert "imgpipe worker --port 9091" in first
@@ -231,6 +272,8 @@ def test_what_to_do_about_workers():
         ("aside", "/out: no space left on device", "free some space"),
         ("aside", "/out: read-only file system", "make the folder writable"),
         ("aside", "it has no operation glow: install the package that brings it there", ""),
+        ("aside", "it does not write avif: start it without that --without, install …", ""),
+        ("aside", "glow: the recipe was made with version 2 of this operation, here is version 1: …", ""),
     ],
 )
 def test_what_helps(state: str, reason: str, remedy: str):

@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 
 from imgpipe import limits
-from imgpipe.errors import ProtocolError, UsageError
+from imgpipe.errors import ImageError, Kind, Note, ProtocolError, UsageError
+from imgpipe.imaging import task
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.operations import Step
+from imgpipe.imaging.processing import run
 from imgpipe.imaging.recipe import Recipe
-from imgpipe.imaging.task import Committed, Stale, Unprocessed, Unseen, Workplace
+from imgpipe.imaging.task import Committed, Outcome, Stale, Unprocessed, Unseen, Workplace
 from imgpipe.protocol import Job
 from imgpipe.storage import Folder, KeptOpen, nonce_name, temporary_name
 
@@ -64,7 +67,7 @@ def place(tmp_path):
 
 def failed(result: Any) -> tuple[str, str, bool]:
     assert isinstance(result, Unprocessed), result
-    task, attempt, kind, message, again = result.row
+    task, attempt, kind, message, again = result.row[:5]
     assert (task, attempt) == (3, ATTEMPT)
     return kind, message, again
 
@@ -75,10 +78,9 @@ def failed(result: Any) -> tuple[str, str, bool]:
 def test_an_image_is_committed_with_its_times(place):
     result = place.run()
     assert isinstance(result, Committed)
-    task, attempt, *times = result.row
-    assert (task, attempt) == (3, ATTEMPT)
-    assert len(times) == 5
-    assert min(times) > 0
+    assert result.row[:2] == (3, ATTEMPT)
+    assert len(result.row) == 7
+    assert min(result.row[2:7]) > 0
     written: Any = cv2.imdecode(np.fromfile(place.output / "a.png", np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written, 255 - NOISE)
     assert place.left() == {"a.png"}
@@ -107,6 +109,84 @@ def test_an_empty_task_touches_nothing():
     workplace = Workplace(job, {})
     assert workplace.ready() == ""
     assert workplace.run(3, ATTEMPT, b"1", 0, valid) == Committed((3, ATTEMPT, 0, 0, 0, 0, 0))
+
+
+# --- what the machine allows ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "pixels"), [(0, 1000), (600, 600), (5000, 1000)])
+def test_a_job_may_only_lower_the_ceiling(place, monkeypatch, asked, pixels):
+    """A picture of 600 pixels; the ceiling of the machine is 1000."""
+    given: list[Any] = []
+    lowered = replace(Recipe.from_array(place.job.recipe), pixels_max=asked)
+    monkeypatch.setattr(Recipe, "from_array", lambda array: lowered)
+
+    def watched(*arguments: Any) -> Outcome:
+        given.append(arguments[3:])
+        return run(*arguments)
+
+    monkeypatch.setattr(task, "run", watched)
+    bounds = USUAL.limited(1000)
+    place.workplace = Workplace(place.job, {"data": os.fsencode(place.root)}, bounds=bounds)
+    assert isinstance(place.run(), Committed)
+    [(recipe, ceiling)] = given
+    assert recipe is lowered
+    assert ceiling == replace(bounds.ceiling, pixels=pixels)
+
+
+@pytest.mark.parametrize("kind", [Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION])
+def test_a_failure_after_memory_was_refused_is_one_of_memory(place, monkeypatch, kind):
+    """As when `imdecode` gives nothing: OpenCV does not say why."""
+
+    def short_of_memory(*_: Any) -> Outcome:
+        with pytest.raises(MemoryError):
+            bytearray(1 << 60)
+        return Outcome(None, ImageError(kind, "no decoder takes it"), (0, 1, 2, 3, 0))
+
+    monkeypatch.setattr(task, "run", short_of_memory)
+    assert failed(place.run()) == ("too_large", "out of memory", True)
+    monkeypatch.setattr(task, "run", outcome(None, ImageError(kind, "no decoder takes it")))
+    assert failed(place.run())[:2] == (str(kind), "no decoder takes it")
+
+
+def test_where_memory_is_limited_the_message_says_how_to_have_more(place, monkeypatch):
+    place.workplace = Workplace(place.job, {"data": os.fsencode(place.root)}, bounds=Bounds(memory=3 << 29))
+    monkeypatch.setattr(Folder, "read", raising(MemoryError()))
+    kind, message, again = failed(place.run())
+    assert (kind, again) == ("too_large", True)
+    assert message.startswith("out of memory; a process here may take 1.5 GiB: --max-memory")
+    monkeypatch.undo()
+    long = ImageError(Kind.TOO_LARGE, "x" * limits.TEXT_MAX, again=True)
+    monkeypatch.setattr(task, "run", outcome(None, long))
+    message = failed(place.run())[1]
+    assert len(message) <= limits.TEXT_MAX
+    assert message.endswith("gives it more")
+    monkeypatch.setattr(task, "run", outcome(None, ImageError(Kind.TOO_LARGE, "10 pixels")))
+    assert failed(place.run())[1] == "10 pixels"
+
+
+# --- notes ----------------------------------------------------------------------------------------
+
+NOTED = ((Note.ALPHA, "gone"), (Note.WARNING, "x" * 1000))
+CUT = ("warning", "x" * limits.NOTE_MAX)
+
+
+def outcome(data: bytes | None, failure: ImageError | None = None) -> Callable[..., Outcome]:
+    return lambda *_: Outcome(data, failure, (0, 1, 2, 3, 0), NOTED)
+
+
+def test_notes_are_carried_with_the_row(place, monkeypatch):
+    monkeypatch.setattr(task, "run", outcome(PNG))
+    assert place.run().row[7] == (("alpha", "gone"), CUT)
+    assert place.left() == {"a.png"}
+
+
+def test_a_failed_image_keeps_what_is_said_of_its_file(place, monkeypatch):
+    monkeypatch.setattr(task, "run", outcome(None, ImageError(Kind.TRUNCATED, "it ends early")))
+    result = place.run()
+    assert isinstance(result, Unprocessed)
+    assert result.row == (3, ATTEMPT, "truncated", "it ends early", False, (CUT,))
+    assert place.left() == set()
 
 
 # --- the image ----------------------------------------------------------------------------------

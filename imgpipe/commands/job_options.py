@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from imgpipe import api
+from imgpipe import api, limits
 from imgpipe.commands.base import MODE_NAMES, Number, Whole, checked_by, verbosity
+from imgpipe.commands.machine_options import PIXELS
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.naming import FIELDS, MIRRORED, checked_template
@@ -115,6 +116,13 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What a decoder warns of is a failure.",
     ),
     click.option(
+        "--max-pixels",
+        type=PIXELS,
+        metavar="N",
+        help="Pictures with more pixels, all frames together, are refused. It only lowers what a worker "
+        f"allows; `run` raises that too.  [default: the worker's, usually {limits.PIXELS_MAX}]",
+    ),
+    click.option(
         "--include",
         multiple=True,
         metavar="GLOB",
@@ -172,10 +180,15 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def asking(
-        source: str, output: str | None, json: bool, quiet: bool, timeout: float, **options: Any
+        source: str,
+        output: str | None,
+        json: bool,
+        quiet: bool,
+        timeout: float,
+        **options: Any,
     ) -> Any:
         own = {name: options.pop(name) for name in _OWN}
-        given = {name: options.pop(name) for name in _RECIPE}
+        given = {name: options.pop(name) for name in _RECIPE} | {"pixels_max": options.pop("max_pixels")}
         recipe = _recipe(options.pop("op"), options.pop("recipe"), given)
         request = api.request(source, output, recipe=recipe, timeout_s=timeout, **own)
         return function(Asked(request, json, quiet), **options)

@@ -6,6 +6,7 @@ Each is asked for a line at every fact, and for the rest at the end.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -14,10 +15,13 @@ from imgpipe.commands.job_options import Asked
 from imgpipe.commands.outcome import say
 from imgpipe.commands.words import count, entries
 from imgpipe.errors import ExitCode
-from imgpipe.facts import Fact, Ignored, ImageFailed, Planned
+from imgpipe.facts import Fact, Ignored, ImageDone, ImageFailed, Planned
+from imgpipe.notes import sentences
 from imgpipe.records.events import event
 from imgpipe.records.report import Report
 from imgpipe.schema import shown
+
+log = logging.getLogger(__name__)
 
 HEADERS = ("worker", "done", "rejected", "retried", "failed", "busy")
 
@@ -81,13 +85,19 @@ class PlanOutput:
 
 
 class TextOutput:
-    """A table of the workers, the failures, the sums, and last the time."""
+    """A table of the workers, the failures, the sums, and last the time.
+
+    What there is to tell of single images is said on stderr, with ``-v`` alone.
+    """
 
     def __init__(self, asked: Asked) -> None:
         self._quiet = asked.quiet
         self._named = asked.request.list_ignored
 
     def line(self, fact: Fact) -> str | None:
+        if isinstance(fact, ImageDone | ImageFailed):
+            for kind, message, *_ in fact.notes:
+                log.info("%s: %s: %s", shown(fact.name), kind, message)
         return _ignored(fact)
 
     def close(self, report: Report, stopped: ExitCode | None) -> None:
@@ -98,7 +108,7 @@ class TextOutput:
         for line in (*_failures(report), *_endings(report, stopped, self._named)):
             print(line)
         if wordy:
-            for line in (*report.troubles(), *_sums(report)):
+            for line in (*sentences(report.notes), *report.troubles(), *_sums(report)):
                 print(line)
         else:
             for line in report.troubles():

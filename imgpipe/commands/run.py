@@ -10,6 +10,10 @@ from imgpipe.commands.attending import attend
 from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities, Whole
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.job_options import Asked, job_options
+from imgpipe.commands.machine_options import machine_options
+from imgpipe.errors import UsageError
+from imgpipe.imaging.bounds import Bounds
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.loop import run as run_loop
 
 EXAMPLES = (
@@ -49,15 +53,34 @@ EXAMPLES = (
     help="Seconds that a simulated load delays an image.",
 )
 @click.option("--seed", type=SEED, metavar="N", help="Makes refusals and delays repeatable.")
-def command(asked: Asked, slots: int | None, load: tuple[float, ...], delay: float, seed: int | None) -> int:
+@machine_options
+def command(
+    asked: Asked,
+    slots: int | None,
+    load: tuple[float, ...],
+    delay: float,
+    seed: int | None,
+    bounds: Bounds,
+) -> int:
     """Process a folder of images on this machine. Nothing has to be started first."""
 
+    _check_format(asked, bounds)
+
     async def work(interrupts: Interrupts) -> int:
-        cluster = api.embedded(asked.request, slots=slots, loads=load, delay_s=delay, seed=seed)
+        cluster = api.embedded(
+            asked.request, slots=slots, loads=load, delay_s=delay, seed=seed, bounds=bounds
+        )
         async with cluster:
             return await attend(cluster.client, asked, interrupts, leaving=_leaving)
 
     return run_loop(attended(work))
+
+
+def _check_format(asked: Asked, bounds: Bounds) -> None:
+    """Where there is no other worker, nobody must wait for one that has the format."""
+    wanted = Recipe.from_array(asked.request.recipe).format
+    if wanted is not None and wanted not in bounds.suffixes:
+        raise UsageError(f"--format {wanted} is switched off here by --without: give one of the two")
 
 
 def _leaving(job: Job | None) -> str:

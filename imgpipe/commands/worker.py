@@ -12,8 +12,10 @@ import click
 from imgpipe import api, limits
 from imgpipe.commands.base import PORT, PROBABILITY, SECONDS, SEED, Command, Whole, checked_by, verbosity
 from imgpipe.commands.interrupts import Interrupts, attended
+from imgpipe.commands.machine_options import PIXELS, machine_options
 from imgpipe.commands.outcome import say
 from imgpipe.errors import UsageError
+from imgpipe.imaging.bounds import Bounds
 from imgpipe.loop import run as run_loop
 from imgpipe.machines import WORKER_PORT, Address
 from imgpipe.storage import parse_roots
@@ -76,13 +78,23 @@ def _check_name(name: str) -> None:
     callback=checked_by(lambda specs: parse_roots(specs, os.getcwdb())),
     help="A directory it may touch, and its name on every machine; repeat it.  [default: .=this directory]",
 )
+@click.option(
+    "--max-pixels",
+    type=PIXELS,
+    metavar="N",
+    default=limits.PIXELS_MAX,
+    show_default=True,
+    help="Pictures with more pixels, all frames together, are refused. A job may only lower it.",
+)
+@machine_options
 @verbosity
-def command(**options: Any) -> int:
+def command(bounds: Bounds, max_pixels: int, **options: Any) -> int:
     """Process images for a coordinator. It calls; this listens, and starts one process for each slot."""
     roots = parse_roots(options.pop("root"), os.getcwdb())
 
     async def work(interrupts: Interrupts) -> int:
-        return await _serve(_made(roots=roots, **options), options, interrupts)
+        worker = _made(roots=roots, bounds=bounds.limited(max_pixels), **options)
+        return await _serve(worker, options, interrupts)
 
     return run_loop(attended(work))
 

@@ -24,6 +24,7 @@ from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 from imgpipe.imaging.recipe import Program, Recipe
+from imgpipe.notes import Notes
 
 if TYPE_CHECKING:
     import cv2
@@ -44,13 +45,15 @@ def prepare() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Either the encoded result or why there is none, microseconds by stage (`facts.STAGES`), and notes:
-    ``(kind, text)`` of what was lost or odd, the kind one of `errors.Note`."""
+    """Either the encoded result or why there is none, and microseconds by stage (`facts.STAGES`).
+
+    ``notes`` are pairs of a kind (`errors.Note`) and a text for people.
+    """
 
     data: bytes | None
     failure: ImageError | None
     times: Times
-    notes: tuple[Remark, ...] = ()
+    notes: Notes = ()
 
 
 def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAULT) -> Outcome:
@@ -67,15 +70,16 @@ def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAUL
     """
     program, output = recipe.bind(), recipe.format or suffix
     with _LOCK if recipe.strict else nullcontext():
-        hearing = _hearing() if recipe.strict else None
-        return run(data, program, output, recipe, ceiling, named=suffix, hearing=hearing)
+        listener = hearing() if recipe.strict else None
+        return run(data, program, output, recipe, ceiling, named=suffix, hearing=listener)
 
 
 _LOCK = Lock()
 
 
 @cache
-def _hearing() -> Hearing:
+def hearing() -> Hearing:
+    """The one of this process: descriptor 2 is there once."""
     return Hearing()
 
 
@@ -102,8 +106,7 @@ def run(
         failure = ImageError(error.kind, _tellable(error.message), again=error.again)
     except MemoryError:
         failure = ImageError(Kind.TOO_LARGE, "out of memory", again=True)
-    notes = tuple((kind, _tellable(text)) for kind, text in work.notes)
-    return Outcome(result, failure, work.times(), notes)
+    return Outcome(result, failure, work.times(), tuple(work.notes))
 
 
 @dataclass(slots=True)

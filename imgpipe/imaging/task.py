@@ -25,9 +25,13 @@ from typing import TypeAlias
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging import shortage
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.codecs import suffix_of
-from imgpipe.imaging.processing import Outcome, prepare, process, run
+from imgpipe.imaging.processing import Outcome, hearing, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
+from imgpipe.memory import in_words
+from imgpipe.notes import Notes, fitted, of_input
 from imgpipe.protocol import Job
 from imgpipe.rows import DoneRow, FailedRow
 from imgpipe.schema import shown
@@ -89,10 +93,16 @@ class _UnseenError(Exception):
 class Workplace:
     """A job's constants inside one process. Not for several threads at once."""
 
-    def __init__(self, job: Job, roots: Mapping[str, bytes], kept: KeptOpen | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        roots: Mapping[str, bytes],
+        kept: KeptOpen | None = None,
+        bounds: Bounds = USUAL,
+    ) -> None:
         """``roots`` are absolute paths by name. No folder is looked at yet: ask `ready`.
 
-        Workplaces of one process share the room in ``kept``.
+        Workplaces of one process share the room in ``kept``. ``bounds`` are those of the process.
 
         Raises
         ------
@@ -104,6 +114,7 @@ class Workplace:
         self._job = job
         self._kept = KeptOpen(limits.DIRECTORY_CACHE) if kept is None else kept
         self._nonce = nonce_name(job.job)
+        self._bounds = bounds
         self._source: Folder | None = None
         self._output: Folder | None = None
         self._known: tuple[int, int] | None = None  # the source that was seen: device and inode
@@ -161,8 +172,7 @@ class Workplace:
         try:
             return self._run(task, attempt, name, size, still_valid)
         except ImageError as error:
-            message = error.message[: limits.TEXT_MAX]
-            return Unprocessed((task, attempt, str(error.kind), message, error.again))
+            return _unprocessed(task, attempt, self._advised(error))
         except _UnseenError as error:
             return Unseen(str(error)[: limits.TEXT_MAX])
 
@@ -175,16 +185,34 @@ class Workplace:
         data = self._read(name, size)
         read = perf_counter_ns()
         target = self._recipe.target(name)
-        outcome = run(data, self._program, suffix_of(target), self._recipe, named=suffix_of(name))
-        if outcome.data is None:
-            raise outcome.failure or AssertionError("an outcome without result or failure")
+        shortage.forget()
+        outcome = run(
+            data,
+            self._program,
+            suffix_of(target),
+            self._recipe,
+            self._bounds.ceiling,
+            named=suffix_of(name),
+            hearing=hearing(),
+        )
+        failure = outcome.failure and _judged(outcome.failure, short=shortage.seen())
+        notes = fitted(outcome.notes)
+        if failure is not None:
+            return _unprocessed(task, attempt, self._advised(failure), of_input(notes))
+        assert outcome.data is not None
         begun = perf_counter_ns()
         if not self._commit(target, attempt, outcome.data, still_valid):
             return self._stale(still_valid)
         written = perf_counter_ns()
         _, decode, operate, encode, _ = outcome.times
         times = ((read - start) // 1000, decode, operate, encode, (written - begun) // 1000)
-        return Committed((task, attempt, *times))
+        done = (task, attempt, *times)
+        return Committed((*done, notes) if notes else done)
+
+    def _processed(self, data: bytes, name: bytes, target: bytes) -> Outcome:
+        suffix, named = suffix_of(target), suffix_of(name)
+        ceiling = self._bounds.ceiling
+        return run(data, self._program, suffix, self._recipe, ceiling, named=named, hearing=hearing())
 
     def _read(self, name: bytes, size: int) -> bytes:
         if size > limits.IMAGE_BYTES_MAX:
@@ -217,6 +245,16 @@ class Workplace:
             again = error.errno in _SCARCE
             raise ImageError(Kind.UNWRITABLE, f"cannot be written: {reason(error)}", again=again) from None
 
+    def _advised(self, error: ImageError) -> ImageError:
+        """Where memory ran out, with how to have more."""
+        if error.kind is not Kind.TOO_LARGE or not error.again or not self._bounds.memory:
+            return error
+        advice = f"a process here may take {in_words(self._bounds.memory)}: --max-memory, or fewer --slots, "
+        message = (
+            f"{error.message[: limits.TEXT_MAX - 200]}; {advice}where the worker is started gives it more"
+        )
+        return ImageError(error.kind, message, again=True)
+
     def _look_again(self) -> None:
         if why := self.ready():
             raise _UnseenError(why)
@@ -227,6 +265,18 @@ class Workplace:
             return Stale()
         self._look_again()  # has the output directory lost its mark?
         raise ImageError(Kind.UNWRITABLE, "its temporary file was removed by someone else", again=True)
+
+
+def _judged(failure: ImageError, *, short: bool) -> ImageError:
+    """What a failure is when memory ran out: OpenCV tells of some of it as of a picture it cannot read."""
+    if not short or failure.kind not in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
+        return failure
+    return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
+
+
+def _unprocessed(task: int, attempt: int, error: ImageError, notes: Notes = ()) -> Unprocessed:
+    row = (task, attempt, str(error.kind), error.message[: limits.TEXT_MAX], error.again)
+    return Unprocessed((*row, notes) if notes else row)
 
 
 def _root(roots: Mapping[str, bytes], name: str) -> bytes:

@@ -69,7 +69,7 @@ class LiveJob:
             return ""
         if not record.introduced:
             return "waiting for its first names"
-        return "; ".join(["no live worker sees its folders", *reasons])
+        return "; ".join(["no worker can do it yet", *reasons])
 
 
 class Jobs:

@@ -23,6 +23,7 @@ from imgpipe import limits
 from imgpipe.connection import Channel, Owner
 from imgpipe.errors import ProtocolError
 from imgpipe.frames import Frames, framed
+from imgpipe.imaging.bounds import Bounds
 from imgpipe.pool import cell
 from imgpipe.pool.images import Image, Wanted, Work
 from imgpipe.protocol import Cancel, Draining, Execute, Offer, Refused, decode, encode_batch
@@ -58,7 +59,9 @@ class Handle(Owner):
         What it died of, once it has ended.
     """
 
-    def __init__(self, keeper: Keeper, roots: Mapping[str, bytes], valid_until: float) -> None:
+    def __init__(
+        self, keeper: Keeper, roots: Mapping[str, bytes], bounds: Bounds, valid_until: float
+    ) -> None:
         self.images: dict[Token, Image] = {}
         self.of_use = False
         self.why = ""
@@ -68,6 +71,7 @@ class Handle(Owner):
         self._asked: dict[str, int] = {}  # by job, how many `JobReady` are still to come
         self._keeper = keeper
         self._roots = roots
+        self._bounds = bounds
         self._loop = asyncio.get_running_loop()
         self._retiring = False
         self._channel: Channel | None = None
@@ -106,7 +110,7 @@ class Handle(Owner):
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # stdout is data, and ours
                 pass_fds=(socket_fd, cell_fd),
-                env=_environment(),
+                env=_environment() | self._bounds.environment,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -114,7 +118,8 @@ class Handle(Owner):
     def _command(self, socket_fd: int, cell_fd: int) -> list[str]:
         numbers = (socket_fd, cell_fd, os.getpid(), limits.RECYCLE_IMAGES, limits.RECYCLE_GROWTH)
         roots = [f"{name}={os.fsdecode(path)}" for name, path in self._roots.items()]
-        return [sys.executable, "-P", "-m", "imgpipe.pool", *map(str, numbers), *roots]
+        words = (*map(str, numbers), *self._bounds.words(), *roots)
+        return [sys.executable, "-P", "-m", "imgpipe.pool", *words]
 
     async def connect(self) -> None:
         """Begin to listen to it."""
@@ -317,13 +322,7 @@ def death_words(code: int) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Ours; NumPy's libraries start no threads; modules are found where we find them; and glibc keeps the
-    memory of one image for the next instead of giving it back and having every page of it faulted in again
-    (116 faults an image of 256×256 before, 12 now)."""
+    """Ours; NumPy's libraries start no threads; and modules are found where we find them."""
     paths = [os.path.abspath(path) for path in sys.path]
     one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    kept = {
-        "MALLOC_MMAP_THRESHOLD_": str(limits.MALLOC_MMAP_MIN),
-        "MALLOC_TRIM_THRESHOLD_": str(limits.MALLOC_KEPT_MAX),
-    }
-    return {**os.environ, **one, **kept, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **one, "PYTHONPATH": os.pathsep.join(paths)}

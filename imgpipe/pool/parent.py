@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from imgpipe.errors import FaultError, Kind
+from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.pool.crew import Crew
 from imgpipe.pool.feeder import Feeder
 from imgpipe.pool.handle import Handle
@@ -55,14 +56,22 @@ class Pool:
 
     offer: Offer
 
-    def __init__(self, slots: int, roots: Mapping[str, bytes], owner: PoolOwner) -> None:
+    def __init__(
+        self,
+        slots: int,
+        roots: Mapping[str, bytes],
+        owner: PoolOwner,
+        bounds: Bounds = USUAL,
+    ) -> None:
+        """``bounds`` hold for each process."""
         self.slots = slots
         self._owner = owner
         self._works: dict[str, Work] = {}
         self._images: dict[Token, Image] = {}  # those somebody wants to hear of
         self._feeder = Feeder(slots)
         self._valid_until = 0.0
-        self._crew = Crew(slots, lambda keeper: Handle(keeper, roots, self._valid_until), self)
+        bounds = bounds.among(slots)
+        self._crew = Crew(slots, lambda keeper: Handle(keeper, roots, bounds, self._valid_until), self)
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._feeding = False

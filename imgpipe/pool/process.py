@@ -23,13 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from imgpipe import limits
-from imgpipe.errors import ImgpipeError
+from imgpipe import limits, memory
+from imgpipe.errors import ImgpipeError, Kind
 from imgpipe.frames import Frames
-from imgpipe.imaging import codecs, operations, task
-from imgpipe.imaging.lazy import lazy
+from imgpipe.imaging import operations, shortage, task
+from imgpipe.imaging.bounds import WORDS, Bounds
 from imgpipe.pool.cell import Cell
 from imgpipe.protocol import (
     Cancel,
@@ -50,11 +50,6 @@ from imgpipe.protocol import (
 )
 from imgpipe.rows import Item, Token
 from imgpipe.storage import KeptOpen
-
-if TYPE_CHECKING:
-    import cv2
-else:
-    cv2 = lazy("cv2")  # loaded in `main`, where a failure can be told
 
 #: Signals for the worker, which the terminal or a service manager may send to its whole group.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -122,7 +117,7 @@ class Age:
     def __init__(self, images_max: int, growth_max: int) -> None:
         self._images_max = images_max
         self._growth_max = growth_max
-        self._born_with = memory()
+        self._born_with = memory.resident()
         self._images = 0
         self.old = False
 
@@ -131,27 +126,21 @@ class Age:
         self._images += 1
         if self.old or (self._images < self._images_max and self._images % _AGE_EVERY):
             return ""
-        grown = memory() - self._born_with
+        grown = memory.resident() - self._born_with
         self.old = self._images >= self._images_max or grown >= self._growth_max
         return f"{self._images} images done, memory grown by {grown >> 20} MB" if self.old else ""
-
-
-def memory() -> int:
-    """Bytes of physical memory this process holds; 0 where that cannot be known cheaply."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
 
 
 class Process:
     """The loop and what it knows: jobs, and images not begun."""
 
-    def __init__(self, sock: socket.socket, cell: Cell, roots: Mapping[str, bytes], age: Age) -> None:
+    def __init__(
+        self, sock: socket.socket, cell: Cell, roots: Mapping[str, bytes], bounds: Bounds, age: Age
+    ) -> None:
         self._sock = sock
         self._cell = cell
         self._roots = roots
+        self._bounds = bounds
         self._kept = KeptOpen(limits.DIRECTORIES_OPEN)
         self._age = age
         self._frames = Frames()
@@ -167,7 +156,7 @@ class Process:
 
     def serve(self) -> None:
         """Until the other end of the socket is closed."""
-        self._answers.say(Offer(1, operations.names(), tuple(codecs.CODECS), tuple(self._roots)))
+        self._answers.say(Offer(1, operations.names(), self._bounds.suffixes, tuple(self._roots)))
         self._answers.flush()
         while self._hear():
             self._turn()
@@ -192,7 +181,7 @@ class Process:
     def _job(self, job: Job) -> None:
         self._close(job.job)
         try:
-            workplace = task.Workplace(job, self._roots, self._kept)
+            workplace = task.Workplace(job, self._roots, self._kept, self._bounds)
             place = Place(workplace, "", job.empty)
             why = workplace.ready()
         except ImgpipeError as error:
@@ -269,6 +258,8 @@ class Process:
                 add(Done, job, result.row)
             case task.Unprocessed():
                 add(Failed, job, result.row)
+                if result.row[2] == Kind.TOO_LARGE:
+                    shortage.recover()
             case task.Unseen():
                 self._answers.say(Unseen(job, (token,), result.why))
             case task.Stale():
@@ -276,7 +267,8 @@ class Process:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``SOCKET CELL PARENT IMAGES GROWTH NAME=PATH …``: two descriptors, an id, and when it is old."""
+    """``SOCKET CELL PARENT IMAGES GROWTH``, `Bounds.words`, ``NAME=PATH …``: two descriptors, an id, and when
+    it is old; what it may do, and where."""
     socket_fd, cell_fd, parent, images_max, growth_max = map(int, arguments[:5])
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -285,9 +277,11 @@ def main(arguments: Sequence[str]) -> int:
     _allow_descriptors()
     sock, cell = _opened(socket_fd, cell_fd)
     try:
-        roots = dict(map(_root, arguments[5:]))
-        cv2.setNumThreads(1)
-        process = Process(sock, cell, roots, Age(images_max, growth_max))
+        bounds = Bounds.from_words(arguments[5:])
+        roots = dict(map(_root, arguments[5 + WORDS :]))
+        task.prepare()
+        process = Process(sock, cell, roots, bounds, Age(images_max, growth_max))
+        memory.bound(bounds.memory)
     except Exception as error:
         traceback.print_exc()
         sock.sendall(encode(Refused(f"{type(error).__name__}: {error}"[: limits.TEXT_MAX])))

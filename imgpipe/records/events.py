@@ -13,9 +13,10 @@ def event(fact: Fact) -> dict[str, Any] | None:
     match fact:
         case ImageDone():
             spent = {stage: us / 1000 for stage, us in zip(STAGES, fact.times, strict=False)}
-            return _image(fact, "done") | _work(fact) | {"ms": spent}
+            return _image(fact, "done") | _work(fact) | {"ms": spent} | _notes(fact)
         case ImageFailed():
-            return _image(fact, "failed") | {"kind": fact.kind, "message": fact.message} | _work(fact)
+            why = {"kind": fact.kind, "message": fact.message}
+            return _image(fact, "failed") | why | _work(fact) | _notes(fact)
         case Planned():
             planned = {"event": "planned"} | named(fact.name) | {"target": text(fact.target)}
             return planned | ({"problem": fact.problem} if fact.problem else {})
@@ -31,6 +32,11 @@ def _image(fact: ImageDone | ImageFailed, status: str) -> dict[str, Any]:
 
 def _work(fact: ImageDone | ImageFailed) -> dict[str, Any]:
     return {"worker": fact.worker or None, "attempts": fact.attempts, "tries": fact.tries}
+
+
+def _notes(fact: ImageDone | ImageFailed) -> dict[str, Any]:
+    notes = [{"kind": kind, "message": message} for kind, message, *_ in fact.notes]
+    return {"notes": notes} if notes else {}
 
 
 def named(name: bytes) -> dict[str, str]:

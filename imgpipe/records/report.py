@@ -7,6 +7,7 @@ what it says replaces what was added up: a report that missed facts in the middl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from imgpipe.facts import (
     Tally,
     WorkerChanged,
 )
+from imgpipe.notes import kinds
 
 #: States of a worker in which it works for the job, or did a moment ago.
 WORKING = ("live", "suspect")
@@ -79,6 +81,8 @@ class Report:
         `WorkerRow` by name.
     failures : list
         The first failures; ``failed`` counts them all.
+    notes : dict
+        Images by kind of note (`errors.Note`).
     state, problem : str
         ``running``, then what `Ended` said.
     """
@@ -96,6 +100,7 @@ class Report:
         self.elapsed_s: float | None = None
         self.workers: dict[str, WorkerRow] = {}
         self.failures: list[ImageFailed] = []
+        self.notes: Counter[str] = Counter()
         self._failures_max = failures_max
         self._remaining: int | None = None
         self._folds: dict[type, Callable[[Any], None]] = {
@@ -146,13 +151,19 @@ class Report:
         row.done += 1
         row.busy_us += sum(fact.times)
         self.done += 1
+        self._noted(fact)
 
     def _image_failed(self, fact: ImageFailed) -> None:
         self.failed += 1
+        self._noted(fact)
         if fact.worker:
             self._row(fact.worker).failed += 1
         if len(self.failures) < self._failures_max:
             self.failures.append(fact)
+
+    def _noted(self, fact: ImageDone | ImageFailed) -> None:
+        if fact.notes:
+            self.notes.update(kinds(fact.notes))
 
     def _tally(self, fact: Tally) -> None:
         row = self._row(fact.worker)
@@ -188,6 +199,7 @@ class Report:
             row = self._row(name)
             row.done, row.rejected, row.retried, row.failed = done, rejected, retried, failed
             row.busy_us = busy_us
+        self.notes = Counter({kind: count for kind, count, *_ in fact.notes})
 
     # --- numbers --------------------------------------------------------------------------------
 
@@ -232,7 +244,9 @@ class Report:
             return []
         if not self.workers:
             return ["no worker: the coordinator knows of none; name machines in its machines.txt"]
-        return ["no live worker; the job waits until one is back:", *self.troubles()]
+        aside = any(row.state == "aside" for row in self.workers.values())
+        why = "no worker can do the job; it waits until one can:"
+        return [why if aside else "no live worker; the job waits until one is back:", *self.troubles()]
 
     # --- json -----------------------------------------------------------------------------------
 
@@ -247,7 +261,7 @@ class Report:
         object_ |= {"remaining": self.remaining, "state": self.state}  # from here on: fields added later
         if self.problem:
             object_["problem"] = self.problem
-        return object_ | {"troubles": self.troubles()}
+        return object_ | {"troubles": self.troubles(), "notes": dict(self.notes)}
 
 
 def _worker_object(row: WorkerRow) -> dict[str, Any]:

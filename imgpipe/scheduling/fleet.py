@@ -154,7 +154,11 @@ def _lacks(offer: Offer, job: JobRecord) -> str:
         return f"it has no operation {named}: install the package that brings it there"
     missing = [suffix for suffix in spec.codecs if suffix not in offer.codecs]
     if missing:
-        return f"it cannot write {', '.join(missing)}"
+        named = ", ".join(missing)
+        return (
+            f"it does not write {named}: start it without that --without, install a newer imgpipe there, "
+            "or choose another --format"
+        )
     if constants.empty:
         return ""
     for root in (constants.source_root, constants.output_root):

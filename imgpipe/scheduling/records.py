@@ -7,13 +7,14 @@ memory follows what is in flight, not the size of the job.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgpipe import limits
 from imgpipe.facts import Ended, Fact, Tally
+from imgpipe.notes import Notes, kinds
 from imgpipe.protocol import Job, Offer
 from imgpipe.scheduling.automaton import Sight, State, WorkerState
 from imgpipe.scheduling.placement import LeastBusy, Mode, Policy
@@ -203,6 +204,7 @@ class JobRecord:
     facts: list[Fact] = field(default_factory=list)  # told since the last outbox
     counts: dict[str, Counts] = field(default_factory=dict)  # … of these, still adding up
     sums: dict[str, Sums] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)  # images by kind of note
     eligible: set[str] = field(default_factory=set)  # live, and ready for this job
     refusing: set[str] = field(default_factory=set)  # … whose latest answer was a refusal
     forced_policy: LeastBusy | None = None
@@ -256,6 +258,11 @@ class JobRecord:
     def tell(self, fact: Fact) -> None:
         self.facts.append(fact)
 
+    def note(self, notes: Notes) -> None:
+        """An image ended with these."""
+        if notes:
+            self.notes.update(kinds(notes))
+
     def counts_of(self, worker: str) -> Counts:
         found = self.counts.get(worker)
         if found is None:
@@ -295,6 +302,7 @@ class JobRecord:
             retries=sum(sums.retries for sums in self.sums.values()),
             workers=rows,
             problem=self.problem,
+            notes=tuple(sorted(self.notes.items())),
         )
 
     def policies(self) -> Sequence[Policy]:

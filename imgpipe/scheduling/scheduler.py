@@ -24,6 +24,7 @@ from typing import Any
 from imgpipe import limits
 from imgpipe.errors import Kind, ProtocolError
 from imgpipe.facts import Found, ImageDone, ImageFailed, Listed, Stopping
+from imgpipe.notes import Notes
 from imgpipe.protocol import (
     Cancel,
     DelayedExecute,
@@ -260,14 +261,18 @@ class Scheduler:
             worker.done += 1
             sums.done += 1
             sums.busy_us += busy_us
-            job.tell(ImageDone(task.name, worker.name, task.count, task.tries, times))
+            notes = row[7] if len(row) > 7 else ()
+            job.note(notes)
+            job.tell(ImageDone(task.name, worker.name, task.count, task.tries, times, notes))
             self._accepted(worker, job, was_delayed, now)
             job.learn_service(busy_us / 1e6)
             worker.learn_service(busy_us / 1e6, job.service_s)
         self._end_if_over(job)
 
     def _failed(self, worker: WorkerRecord, job: JobRecord, message: Failed, now: float) -> None:
-        for number, attempt, kind, words, again, *_ in message.rows:
+        for row in message.rows:
+            number, attempt, kind, words, again = row[:5]
+            notes = row[5] if len(row) > 5 else ()
             was_delayed = attempt in worker.waiting
             task = self._take(worker, job, number, attempt)
             if task is None:
@@ -275,17 +280,19 @@ class Scheduler:
             task.tries += 1
             self._accepted(worker, job, was_delayed, now)
             if again:
-                self._broke(worker, task, attempt, kind, words)
+                self._broke(worker, task, attempt, kind, words, notes)
             else:
-                self._fail(worker, task, Event.FAILED, kind, words)
+                self._fail(worker, task, Event.FAILED, kind, words, notes)
         self._end_if_over(job)
 
-    def _broke(self, worker: WorkerRecord, task: Task, attempt: int, kind: str, words: str) -> None:
+    def _broke(
+        self, worker: WorkerRecord, task: Task, attempt: int, kind: str, words: str, notes: Notes
+    ) -> None:
         """Its process died under it: another try, on another worker and alone, while tries are left."""
         job = task.job
         job.written_off.append((task.name, attempt))
         if task.tries > job.spec.retries or job.stopping:
-            self._fail(worker, task, Event.BROKE_FOR_GOOD, kind, words)
+            self._fail(worker, task, Event.BROKE_FOR_GOOD, kind, words, notes)
             return
         task.avoid |= {worker.name}
         task.alone = True
@@ -293,12 +300,15 @@ class Scheduler:
         job.counts_of(worker.name).retries += 1
         self._happened(task, Event.BROKE)
 
-    def _fail(self, worker: WorkerRecord, task: Task, event: Event, kind: str, words: str) -> None:
+    def _fail(
+        self, worker: WorkerRecord, task: Task, event: Event, kind: str, words: str, notes: Notes = ()
+    ) -> None:
         job = task.job
         self._happened(task, event)
         job.failed += 1
         job.sums_of(worker.name).failed += 1
-        job.tell(ImageFailed(task.name, kind, words, worker.name, task.count, task.tries))
+        job.note(notes)
+        job.tell(ImageFailed(task.name, kind, words, worker.name, task.count, task.tries, notes))
 
     def _rejected(self, worker: WorkerRecord, job: JobRecord, message: Rejected, now: float) -> None:
         for number, attempt, *_ in message.tokens:

@@ -1,4 +1,5 @@
-"""Operations that misbehave, as an installed package would: segfault, abort, exit, hang, sleep, grow.
+"""Operations that misbehave, as an installed package would: segfault, abort, exit, hang, sleep, grow;
+or tell: noted.
 
 ``tests.operations_of_tests.FOLDER`` on ``sys.path`` or PYTHONPATH is all it takes to install them.
 Those that end their process do so for images of one width only, so that one image of a folder can be the
@@ -9,9 +10,12 @@ import ctypes
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
-from imgpipe.imaging.operations import Doc, Range, operation
+from imgpipe.errors import Note
+from imgpipe.imaging import processing, task
+from imgpipe.imaging.operations import Doc, OneOf, Range, operation
 
 Width = Annotated[int, Range(0, 65_535), Doc("only images this wide; 0: all")]
 kept: list[bytearray] = []
@@ -98,3 +102,20 @@ def grow(image: Any, *, mb: Annotated[int, Range(1, 100_000), Doc("megabytes")] 
     """Takes memory and keeps it."""
     kept.append(bytearray(b"\1") * (mb << 20))
     return image
+
+
+@operation(version=1, example="noted:kind=alpha")
+def noted(image: Any, *, kind: Annotated[str, OneOf(*Note), Doc("of note")] = "warning") -> Any:
+    """Leaves a note, as codecs do: one that names the picture by its first pixel."""
+    notes.append((kind, f"of {image[0, 0, 0]}"))
+    return image
+
+
+def run_noting(*arguments: Any) -> Any:
+    notes.clear()
+    outcome = processing.run(*arguments)
+    return replace(outcome, notes=(*outcome.notes, *notes))
+
+
+notes: list[tuple[str, str]] = []
+task.run = run_noting  # type: ignore[attr-defined, assignment]  # in the process that loads this package
