@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe import storage
+from imgpipe import limits, storage
 from imgpipe.errors import ProtocolError, UsageError
 from imgpipe.imaging.operations import Step
 from imgpipe.imaging.recipe import Recipe
@@ -67,7 +67,7 @@ def test_an_operation_only_workers_have_is_passed_on(tmp_path: Path, photos: Pat
 
 
 def test_a_recipe_too_large_to_be_sent_on_is_the_peers_fault(tmp_path: Path, photos: Path) -> None:
-    steps = tuple(Step("x", 1, (("p", "y" * 10_000),)) for _ in range(10))
+    steps = tuple(Step("x", 1, (("p", "y" * 10_000),)) for _ in range(limits.RECIPE_MAX // 10_000 + 1))
     with pytest.raises(ProtocolError, match="recipe"):
         understood(tmp_path, source=bytes(photos), recipe=Recipe(steps).array())
 
