@@ -54,7 +54,7 @@ def gaussian_blur(
     """Blurs with a Gaussian: nearer neighbours count more.
 
     The ``sigma`` of ImageMagick and libvips, the radius of Pillow. The kernel reaches to 4 sigma. Channels
-    and depth are kept. The time grows with sigma: at 100, half a second a megapixel and channel.
+    and depth are kept. The time grows with sigma: up to a second a megapixel and channel at 100.
     """
     kernel = gaussian(sigma)
     # A kernel whose sum is 1 would be rounded to 8 bits for 8-bit pictures, which is wrong by up to 2 levels.
@@ -78,7 +78,7 @@ def motion_blur(
     """Blurs along a line, as if the camera had moved.
 
     The mean of ``length`` points a pixel apart on a line through the pixel, each interpolated linearly.
-    Channels and depth are kept. The time grows with the length: at 255, a second a megapixel and channel.
+    Channels and depth are kept. The time grows with the length: 0.2 s a megapixel and channel at 255.
     """
     taps = line(length, angle)
 
