@@ -1,14 +1,15 @@
 """Noise: filters that take it away and leave edges where they are.
 
 The linear filters of `filters` mix whatever is near. These ask first what belongs together: `median` takes
-the middle of the values around, `bilateral` and `denoise` weigh neighbours by how alike they are. All three
-weigh by differences of whole pixels or order values channel by channel, of colours weighted by alpha and of
-alpha, so a transparent pixel's colour does not seep out, and an even colour stays what it is under any alpha:
-c · alpha and alpha have the same order, and the same weights.
+the middle of the values around, `bilateral` and `denoise` weigh neighbours by how alike they are.
 
-In a float picture NaN counts as black for `bilateral` and `denoise`, and as larger than any number for
-`median`. At the border the picture is mirrored without its edge pixel; for `median` the edge pixel is
-repeated.
+All three are given colours weighted by alpha, and alpha. `median` orders each by itself, the others give all
+channels of a neighbour one weight; either way a transparent pixel's colour does not seep out, and an even
+colour stays what it is however its alpha changes.
+
+In a float picture `bilateral` and `denoise` take NaN for black and infinity for a large number; to `median`
+NaN is larger than any number. At the border the picture is mirrored without its edge pixel; for `median` the
+edge pixel is repeated.
 
 Exponentials and squares with a factor are NumPy's: OpenCV's versions differ in their last bits.
 """
@@ -35,7 +36,7 @@ else:
     np = lazy("numpy")
 
 WINDOWS_MAX = 1 << 22  # values of windows sorted at once: 16 MB
-INFINITE = 1e30  # stands for infinity: unlike everything else, and 0 · 1e30 is still 0
+LARGEST = 1e15  # stands for what is larger, infinity too: its square, times any factor here, is still finite
 
 
 # --- by order -------------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def _weighted_mean(band: Image, weights: Callable[[Planes], Iterable[tuple[Plane
 
     One weight for all channels of a neighbour, ``(rows, W)`` each.
     """
-    planes = cv2.split(np.nan_to_num(band, nan=0, posinf=INFINITE, neginf=-INFINITE))
+    planes = cv2.split(np.clip(np.nan_to_num(band, nan=0), -LARGEST, LARGEST))
     sums: list[Image] = []  # of the weights, and of each plane's products with them
     for there, weight in weights(planes):
         sums = sums or [np.zeros_like(weight) for _ in range(1 + len(planes))]
