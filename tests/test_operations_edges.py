@@ -70,6 +70,14 @@ def test_laplacian_is_the_second_derivative(depth, aperture):
     agree("laplacian", laplace(aperture), picture, depth, levels=2.5, aperture=aperture)
 
 
+@depths
+@pytest.mark.parametrize("scale", [0.3, 5.0])
+def test_a_scale_multiplies(depth, scale):
+    off = 1 + 1.5 * scale
+    agree("sobel", lambda v: scale * gradient("both", 3)(v), smooth, depth, levels=off, scale=scale)
+    agree("laplacian", lambda v: scale * laplace(1)(v), smooth, depth, levels=off, scale=scale)
+
+
 @pytest.mark.parametrize("name", ["sobel", "laplacian"])
 @pytest.mark.parametrize("depth", WHITE)
 def test_the_largest_change_there_can_be_is_white(name, depth):

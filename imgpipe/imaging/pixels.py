@@ -37,6 +37,7 @@ else:
 
 #: The value of white, by name of dtype. These are all the depths there are.
 WHITE: dict[str, float] = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+ALPHA_MIN = 1e-6  # less is what rounding leaves of nothing: a sixteenth of a 16-bit level
 BAND = 1 << 16  # pixels in a band of rows: 256 KiB a plane of float32
 _DEPTHS = {"B": "uint8", "H": "uint16", "f": "float32"}  # NumPy's one-letter codes
 
@@ -182,7 +183,8 @@ def _weighted(image: Image) -> Image:
 def straight(image: Image) -> Image:
     """Colours that were multiplied by alpha, divided by it again; black where nothing is left of it."""
     *colours, alpha = cv2.split(with_depth(image, "float32"))
-    divisor = np.where(alpha > 1e-6, alpha, np.float32(np.inf))
+    left = alpha > ALPHA_MIN
+    divisor = np.maximum(alpha, ALPHA_MIN)
     with np.errstate(invalid="ignore", over="ignore"):  # inf / inf, 1e38 / 1e-6
-        divided = [np.divide(plane, divisor) for plane in colours]
+        divided = [np.divide(plane, divisor) * left for plane in colours]
     return with_depth(cv2.merge([*divided, np.clip(alpha, 0, 1)]), depth(image))

@@ -29,6 +29,8 @@ BT601 = (0.114, 0.587, 0.299)
 #: W3C, *Filter Effects Module Level 1*, feColorMatrix of sepia(1): to and from blue, green, red.
 SEPIA = ((0.131, 0.534, 0.272), (0.168, 0.686, 0.349), (0.189, 0.769, 0.393))
 
+TINY = 1e-30  # a difference of colours that is none: it divides 0
+
 DAYLIGHT = 6500  # kelvin: what sRGB calls white
 
 
@@ -104,19 +106,25 @@ def _hue_turned(image: Image, sixths: float) -> Image:
     most, least = np.maximum(np.maximum(blue, green), red), np.minimum(np.minimum(blue, green), red)
     with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
         chroma = most - least
-        divisor = np.where(chroma > 0, chroma, np.float32(1))
-        hue = np.where(most == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
-        hue = (np.where(most == red, (green - blue) / divisor, hue) + np.float32(sixths)) % 6
-        turned: list[Image] = [most - chroma * _fallen(hue, start) for start in (1, 3, 5)]
+        divisor = np.maximum(chroma, TINY)
+        hue = 4 + (red - green) / divisor
+        # By OpenCV, which chooses in a hundredth of the time that np.where takes.
+        cv2.copyTo(2 + (blue - red) / divisor, cv2.compare(most, green, cv2.CMP_EQ), hue)
+        cv2.copyTo((green - blue) / divisor, cv2.compare(most, red, cv2.CMP_EQ), hue)
+        turned: list[Image] = [most - chroma * _fallen(hue, (sixths + start) % 6) for start in (1, 3, 5)]
     return cv2.merge(turned)
 
 
-def _fallen(hue: Image, start: int) -> Image:
-    """How far, 0 to 1, a channel is below the lightest one, for hues from 0 to 6 that begin at ``start``."""
-    along = hue + np.float32(start)
-    along[along >= 6] -= 6
-    fallen: Image = np.clip(np.minimum(along, 4 - along), 0, 1)
-    return fallen
+def _fallen(hue: Image, start: float) -> Image:
+    """How far, 0 to 1, a channel that begins to fall at ``-start`` is below the lightest one.
+
+    It is all the way down from 1 to 3 behind that, and again from 7 to 9: ``hue`` is from -1 to 5, ``start``
+    from 0 to 6. NumPy's remainder would take as long as all the rest.
+    """
+    along = np.add(hue, np.float32(start - 5))
+    for middle in (3, 2):  # fold at 5, then at 2 and 8
+        np.subtract(middle, np.abs(along, out=along), out=along)
+    return np.clip(along, 0, 1, out=along)
 
 
 @operation(version=1, example="white-balance")

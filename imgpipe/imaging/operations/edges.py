@@ -12,7 +12,7 @@ result. Brightness is that of BT.601, and at the border the picture is mirrored 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Channels, Depth, Doc, OneOf, Range, operation
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
+
+Scale: TypeAlias = Annotated[
+    float, Range(0.01, 100), Doc("multiplies the result, to make faint edges stronger")
+]
 
 
 @operation(
@@ -71,7 +75,7 @@ def canny(
     return cv2.Canny(with_depth(grey(image), "uint8"), low, high, apertureSize=aperture, L2gradient=l2)
 
 
-@operation(version=1, example="sobel", alpha=Alpha.SEEN, channels=Channels.GREY)
+@operation(version=1, example="sobel:scale=2", alpha=Alpha.SEEN, channels=Channels.GREY)
 def sobel(
     image: Image,
     *,
@@ -81,6 +85,7 @@ def sobel(
         Doc("of the change that is shown: horizontal shows upright edges; both is the gradient's length"),
     ] = "both",
     aperture: Annotated[int, OneOf(3, 5, 7), Doc("side of the Sobel kernel in pixels")] = 3,
+    scale: Scale = 1.0,
 ) -> Image:
     """Shows how steep brightness is, with Sobel's kernels: edges are light on black.
 
@@ -94,14 +99,15 @@ def sobel(
         slope = _derived(source, 0, 1, aperture)
     else:
         slope = _length(_derived(source, 1, 0, aperture), _derived(source, 0, 1, aperture))
-    return _magnitude(slope, depth(image))
+    return _magnitude(slope, scale, depth(image))
 
 
-@operation(version=1, example="laplacian", alpha=Alpha.SEEN, channels=Channels.GREY)
+@operation(version=1, example="laplacian:scale=4", alpha=Alpha.SEEN, channels=Channels.GREY)
 def laplacian(
     image: Image,
     *,
     aperture: Annotated[int, OneOf(1, 3, 5, 7), Doc("side of the kernel in pixels; 1 is a cross of 3")] = 1,
+    scale: Scale = 1.0,
 ) -> Image:
     """Shows fine lines and edges in every direction: how much a pixel differs from those around it.
 
@@ -110,7 +116,7 @@ def laplacian(
     """
     source = grey(image)
     curve = cv2.add(_derived(source, 2, 0, aperture), _derived(source, 0, 2, aperture))
-    return _magnitude(curve, depth(image))
+    return _magnitude(curve, scale, depth(image))
 
 
 def _derived(source: Image, across: int, down: int, aperture: int) -> Image:
@@ -129,9 +135,10 @@ def _length(x: Image, y: Image) -> Image:
         return np.sqrt(np.add(np.square(x, out=x), np.square(y, out=y), out=x), out=x)
 
 
-def _magnitude(derivative: Image, wanted: str) -> Image:
-    """Absolute values of float32 as pixels of depth ``wanted``; integers are clipped at white."""
-    magnitude: Image = np.abs(derivative, out=derivative)
+def _magnitude(derivative: Image, scale: float, wanted: str) -> Image:
+    """Absolute values of float32, scaled, as pixels of depth ``wanted``; integers are clipped at white."""
+    with np.errstate(over="ignore"):
+        magnitude: Image = np.abs(np.multiply(derivative, scale, out=derivative), out=derivative)
     if wanted == "float32":
         return magnitude
     return np.rint(np.minimum(magnitude, WHITE[wanted], out=magnitude), out=magnitude).astype(wanted)

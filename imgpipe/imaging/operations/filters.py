@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.bands import in_bands, inner
 from imgpipe.imaging.operations.declare import Alpha, Doc, Range, operation
-from imgpipe.imaging.pixels import WHITE, Image, depth, has_alpha
+from imgpipe.imaging.pixels import ALPHA_MIN, WHITE, Image, depth, has_alpha
 
 if TYPE_CHECKING:
     import cv2
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
     np = lazy("numpy")
-
-TINY = 1e-6  # an alpha that is none
 
 #: A float picture with larger values is not blurred by running sums: they would not come back from there.
 RUNNING_MAX = 1e6
@@ -54,7 +52,7 @@ def gaussian_blur(
     """Blurs with a Gaussian: nearer neighbours count more.
 
     The ``sigma`` of ImageMagick and libvips, the radius of Pillow. The kernel reaches to 4 sigma. Channels
-    and depth are kept. The time grows with sigma: at 100, half a second a megapixel and channel.
+    and depth are kept. The time grows with sigma: up to a second a megapixel and channel at 100.
     """
     kernel = gaussian(sigma)
     # A kernel whose sum is 1 would be rounded to 8 bits for 8-bit pictures, which is wrong by up to 2 levels.
@@ -78,7 +76,7 @@ def motion_blur(
     """Blurs along a line, as if the camera had moved.
 
     The mean of ``length`` points a pixel apart on a line through the pixel, each interpolated linearly.
-    Channels and depth are kept. The time grows with the length: at 255, a second a megapixel and channel.
+    Channels and depth are kept. The time grows with the length: 0.2 s a megapixel and channel at 255.
     """
     taps = line(length, angle)
 
@@ -127,10 +125,10 @@ def sharpen(
     def sharpened(band: Image) -> Image:
         here, smooth = inner(band, reach), inner(cv2.sepFilter2D(band, -1, kernel, kernel), reach)
         if has_alpha(band):
-            smooth = smooth * (here[:, :, 3:] / np.maximum(smooth[:, :, 3:], TINY))
+            smooth = smooth * (here[:, :, 3:] / np.maximum(smooth[:, :, 3:], ALPHA_MIN))
         detail = here - smooth
         if threshold:
-            detail[np.abs(detail) <= threshold / 100] = 0
+            detail *= np.abs(detail) > threshold / 100
         return cv2.scaleAdd(detail, amount, here)
 
     with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
