@@ -16,7 +16,7 @@ from tools.operations_page import FOLDER, PAGE, built_in, pictures, shown
 
 FRESH = "it is not what the declarations say: run `make docs`, and look at the page"
 FAMILIES = built_in()
-PLACES = [shown(family, operation) for family in FAMILIES for operation in family.operations]
+PLACES = [shown(operation) for family in FAMILIES for operation in family.operations]
 OF = {operation.name: family for family in FAMILIES for operation in family.operations}
 
 

@@ -1,9 +1,9 @@
 """Writes docs/operations.md and its pictures from the table of operations: ``make docs``.
 
 Everything said of an operation comes from its declaration. What is decided here is which photograph shows it
-best. An operation that moves pixels is done on a larger picture, and before and after are shown at one scale;
-every other one is done on the small picture that is shown, because 5 pixels of blur are not to be seen on one
-that is shown at a third of its size.
+best. An operation that changes the size is done on a larger picture, and before and after are shown at one
+scale; every other one is done on the small picture that is shown, because 5 pixels of blur are not to be seen
+on one that is shown at half its size.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from imgpipe.imaging import catalogue
 from imgpipe.imaging.catalogue import Family
 from imgpipe.imaging.operations import Operation, Parameter, find, parse
+from imgpipe.imaging.operations.declare import same_size
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.pixels import Image, colour, has_alpha
 from imgpipe.imaging.recipe_toml import OPTIONS
@@ -33,26 +34,22 @@ PAGE = ROOT / "docs" / "operations.md"
 FOLDER = PAGE.with_suffix("")
 
 SIDE = 200  # pixels of the longer side of a picture before, as it is shown
-LARGE = 400  # … and of what an operation that moves pixels is done on
+LARGE = 400  # … and of what an operation that changes the size is done on
 QUALITY = 80
 
-#: The files of families whose operations move pixels, or draw things of a size in pixels.
-MOVING = {"geometry", "arrangement", "overlay"}
-#: The photograph that shows a family best, by the file its operations are in; and the one for all others.
+#: The photograph that shows a family best, by the file its operations are in; and the two for all others.
 PHOTOGRAPHS = {
     "edges": "coffee.jpg",
-    "geometry": "coffee.jpg",
     "arrangement": "coffee.jpg",
-    "overlay": "coffee.jpg",
     "colour": "chelsea.png",
     "threshold": "camera.jpg",
 }
-USUAL = "astronaut.jpg"
+USUAL, USUAL_LARGE = "astronaut.jpg", "coffee.jpg"
 
 
 def noisy(image: Image) -> Image:
-    """Grain like that of a photograph taken in the dark: normal noise of 25 levels, from a fixed seed."""
-    grain = np.random.default_rng(1).normal(0, 25, image.shape)
+    """Grain like that of a photograph taken in the dark: normal noise of 15 levels, from a fixed seed."""
+    grain = np.random.default_rng(1).normal(0, 15, image.shape)
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
@@ -108,23 +105,31 @@ class Shown:
     after: str
 
 
-def shown(family: Family, operation: Operation) -> Shown:
-    own = operation.name in PREPARED
-    return Shown(operation, f"before-{operation.name if own else slug(family)}", operation.name)
+def shown(operation: Operation) -> Shown:
+    before = operation.name if operation.name in PREPARED else Path(_best(operation)).stem
+    return Shown(operation, f"before-{before}", operation.name)
 
 
-def slug(family: Family) -> str:
-    return family.title.lower().replace(" ", "-")
+def _home(operation: Operation) -> str:
+    """The file it is in."""
+    return operation.function.__module__.rpartition(".")[2]
 
 
-def before_and_after(family: Family, operation: Operation) -> tuple[Image, Image]:
+def _is_large(operation: Operation) -> bool:
+    """What is laid over a picture has a size in pixels that is meant for one of some size, too."""
+    return operation.size is not same_size or _home(operation) == "overlay"
+
+
+def _best(operation: Operation) -> str:
+    return PHOTOGRAPHS.get(_home(operation), USUAL_LARGE if _is_large(operation) else USUAL)
+
+
+def before_and_after(operation: Operation) -> tuple[Image, Image]:
     """``(H, W, 3)`` uint8 each, as they are put on the page."""
-    home = operation.function.__module__.rpartition(".")[2]
-    photograph = _photograph(PHOTOGRAPHS.get(home, USUAL))
-    side = LARGE if home in MOVING else SIDE
-    source = PREPARED.get(operation.name, np.copy)(_scaled(photograph, side / max(photograph.shape[:2])))
+    large = _scaled(_photograph(_best(operation)), LARGE)
+    source = PREPARED.get(operation.name, np.copy)(large if _is_large(operation) else _reduced(large))
     result = opaque(_done(operation, source))
-    return _scaled(source, SIDE / side), _scaled(result, SIDE / side)
+    return (_reduced(source), _reduced(result)) if _is_large(operation) else (source, result)
 
 
 def _done(operation: Operation, image: Image) -> Image:
@@ -141,12 +146,17 @@ def _photograph(name: str) -> Image:
     return image
 
 
-def _scaled(image: Image, scale: float) -> Image:
-    """Reduced by ``scale``, and further where it would be more than twice as wide or high as `SIDE`."""
+def _scaled(image: Image, side: float) -> Image:
+    """Reduced so that its longer side is ``side``."""
     height, width = image.shape[:2]
-    scale = min(scale, 2 * SIDE / max(height, width))
+    scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _reduced(image: Image) -> Image:
+    """As it is shown: all by one factor, but for what would be wider or higher than twice `SIDE`."""
+    return _scaled(image, min(2 * SIDE, max(image.shape[:2]) * SIDE / LARGE))
 
 
 def opaque(image: Image) -> Image:
@@ -170,10 +180,8 @@ def pictures(families: Sequence[Family]) -> Iterator[tuple[str, bytes]]:
     told = set()
     for family in families:
         for operation in family.operations:
-            place = shown(family, operation)
-            for name, image in zip(
-                (place.before, place.after), before_and_after(family, operation), strict=True
-            ):
+            place = shown(operation)
+            for name, image in zip((place.before, place.after), before_and_after(operation), strict=True):
                 if name not in told:
                     told.add(name)
                     yield f"{name}.jpg", _encoded(image)
@@ -225,7 +233,7 @@ def page(families: Sequence[Family]) -> str:
     for family in families:
         # The phrase keeps the anchor of a family apart from that of an operation of the same name.
         parts.append(f"## {family.title}: {family.about}\n")
-        parts += [_section(shown(family, operation)) for operation in family.operations]
+        parts += [_section(shown(operation)) for operation in family.operations]
     return "\n".join(parts)
 
 
