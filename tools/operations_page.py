@@ -1,9 +1,9 @@
 """Writes docs/operations.md and its pictures from the table of operations: ``make docs``.
 
 Everything said of an operation comes from its declaration. What is decided here is which photograph shows it
-best. An operation that moves pixels is done on the whole photograph, and before and after are shown at one
+best. An operation that changes the size is done on a larger picture, and before and after are shown at one
 scale; every other one is done on the small picture that is shown, because 5 pixels of blur are not to be seen
-on a photograph that is shown at a third of its size.
+on one that is shown at half its size.
 """
 
 from __future__ import annotations
@@ -22,59 +22,74 @@ import numpy as np
 from imgpipe.imaging import catalogue
 from imgpipe.imaging.catalogue import Family
 from imgpipe.imaging.operations import Operation, Parameter, find, parse
+from imgpipe.imaging.operations.declare import same_size
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.pixels import Image, colour, has_alpha
 from imgpipe.imaging.recipe_toml import OPTIONS
 from imgpipe.testing import standing_in
 
 ROOT = Path(__file__).resolve().parent.parent
-PHOTOGRAPHS = ROOT / "data" / "input"
+INPUT = ROOT / "data" / "input"
 PAGE = ROOT / "docs" / "operations.md"
 FOLDER = PAGE.with_suffix("")
 
-SIDE = 200  # pixels of the longer side of a picture before
+SIDE = 200  # pixels of the longer side of a picture before, as it is shown
+LARGE = 400  # … and of what an operation that changes the size is done on
 QUALITY = 80
 
-#: Families whose operations move pixels, or draw things of a size in pixels.
-WHOLE = {"geometry", "arrangement", "canvas", "skew", "overlay", "resampling"}
-#: The photograph of a family, by the file its operations are in, where it is not the usual one.
-PHOTOGRAPH = {
+#: The photograph that shows a family best, by the file its operations are in; and the two for all others.
+PHOTOGRAPHS = {
     "edges": "coffee.jpg",
-    "geometry": "coffee.jpg",
+    "arrangement": "coffee.jpg",
     "colour": "chelsea.png",
-    "threshold": "clock.png",
-    "shape": "clock.png",
-    "overlay": "coffee.jpg",
+    "threshold": "camera.jpg",
 }
-USUAL = "astronaut.jpg"
+USUAL, USUAL_LARGE = "astronaut.jpg", "coffee.jpg"
 
 
 def noisy(image: Image) -> Image:
-    """Grain like that of a photograph taken in the dark: normal noise of 12 levels, from a fixed seed."""
-    grain = np.random.default_rng(1).normal(0, 12, image.shape)
+    """Grain like that of a photograph taken in the dark: normal noise of 15 levels, from a fixed seed."""
+    grain = np.random.default_rng(1).normal(0, 15, image.shape)
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
-def of_operations(*words: str) -> Callable[[Image], Image]:
-    """A picture that needs mending, made with operations."""
+def framed(image: Image) -> Image:
+    """With a wide white border, as a scanner leaves it."""
+    return cv2.copyMakeBorder(image, 60, 40, 90, 50, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
+def crooked(image: Image) -> Image:
+    """A page of text, laid on the scanner 4 degrees askew. The photograph is not in it."""
+    page = np.full((280, 400, 3), 255, np.uint8)
+    for line in range(9):
+        words = "the quick brown fox jumps over the lazy dog"[line % 3 :]
+        cv2.putText(page, words, (30, 45 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1)
+    turn = cv2.getRotationMatrix2D((200, 140), 4, 1)
+    return cv2.warpAffine(page, turn, (400, 280), borderValue=(255, 255, 255))
+
+
+def of_operation(words: str) -> Callable[[Image], Image]:
+    """What an operation makes of the photograph."""
 
     def prepared(image: Image) -> Image:
-        for word in words:
-            image = find(parse(word).name)(image, **find(parse(word).name).arguments(parse(word)))
-        return image
+        step = parse(words)
+        result: Image = find(step.name)(image, **find(step.name).arguments(step))
+        return result
 
     return prepared
 
 
 #: What is done to the photograph before, for operations that mend something.
 PREPARED: dict[str, Callable[[Image], Image]] = {
-    "white-balance": of_operations("temperature:kelvin=3500"),
-    "auto-contrast": of_operations("contrast:factor=0.4"),
-    "equalize": of_operations("contrast:factor=0.4"),
-    "levels": of_operations("contrast:factor=0.6"),
-    "denoise": noisy,
+    "trim": framed,
+    "deskew": crooked,
+    "white-balance": of_operation("temperature:kelvin=3500"),
+    "levels": of_operation("contrast:factor=0.6"),
+    "auto-contrast": of_operation("contrast:factor=0.4"),
+    "equalize": of_operation("contrast:factor=0.4"),
     "median": noisy,
     "bilateral": noisy,
+    "denoise": noisy,
 }
 
 
@@ -90,24 +105,31 @@ class Shown:
     after: str
 
 
-def shown(family: Family, operation: Operation) -> Shown:
-    own = operation.name in PREPARED
-    return Shown(operation, f"before-{operation.name if own else slug(family)}", operation.name)
+def shown(operation: Operation) -> Shown:
+    before = operation.name if operation.name in PREPARED else Path(_best(operation)).stem
+    return Shown(operation, f"before-{before}", operation.name)
 
 
-def slug(family: Family) -> str:
-    return family.title.lower().replace(" ", "-")
+def _home(operation: Operation) -> str:
+    """The file it is in."""
+    return operation.function.__module__.rpartition(".")[2]
 
 
-def before_and_after(family: Family, operation: Operation) -> tuple[Image, Image]:
+def _is_large(operation: Operation) -> bool:
+    """What is laid over a picture has a size in pixels that is meant for one of some size, too."""
+    return operation.size is not same_size or _home(operation) == "overlay"
+
+
+def _best(operation: Operation) -> str:
+    return PHOTOGRAPHS.get(_home(operation), USUAL_LARGE if _is_large(operation) else USUAL)
+
+
+def before_and_after(operation: Operation) -> tuple[Image, Image]:
     """``(H, W, 3)`` uint8 each, as they are put on the page."""
-    home = operation.function.__module__.rpartition(".")[2]
-    photograph = _photograph(PHOTOGRAPH.get(home, USUAL))
-    scale = SIDE / max(photograph.shape[:2])
-    source = photograph if home in WHOLE else _scaled(photograph, scale)
-    source = PREPARED.get(operation.name, np.copy)(source)
+    large = _scaled(_photograph(_best(operation)), LARGE)
+    source = PREPARED.get(operation.name, np.copy)(large if _is_large(operation) else _reduced(large))
     result = opaque(_done(operation, source))
-    return (_scaled(source, scale), _scaled(result, scale)) if home in WHOLE else (source, result)
+    return (_reduced(source), _reduced(result)) if _is_large(operation) else (source, result)
 
 
 def _done(operation: Operation, image: Image) -> Image:
@@ -118,18 +140,23 @@ def _done(operation: Operation, image: Image) -> Image:
 
 @cache
 def _photograph(name: str) -> Image:
-    data = np.frombuffer((PHOTOGRAPHS / name).read_bytes(), np.uint8)
+    data = np.frombuffer((INPUT / name).read_bytes(), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert image is not None, name
     return image
 
 
-def _scaled(image: Image, scale: float) -> Image:
-    """Reduced by ``scale``, and further where it would be more than twice as wide or high as `SIDE`."""
+def _scaled(image: Image, side: float) -> Image:
+    """Reduced so that its longer side is ``side``."""
     height, width = image.shape[:2]
-    scale = min(scale, 2 * SIDE / max(height, width))
+    scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _reduced(image: Image) -> Image:
+    """As it is shown: all by one factor, but for what would be wider or higher than twice `SIDE`."""
+    return _scaled(image, min(2 * SIDE, max(image.shape[:2]) * SIDE / LARGE))
 
 
 def opaque(image: Image) -> Image:
@@ -153,10 +180,8 @@ def pictures(families: Sequence[Family]) -> Iterator[tuple[str, bytes]]:
     told = set()
     for family in families:
         for operation in family.operations:
-            place = shown(family, operation)
-            for name, image in zip(
-                (place.before, place.after), before_and_after(family, operation), strict=True
-            ):
+            place = shown(operation)
+            for name, image in zip((place.before, place.after), before_and_after(operation), strict=True):
                 if name not in told:
                     told.add(name)
                     yield f"{name}.jpg", _encoded(image)
@@ -208,7 +233,7 @@ def page(families: Sequence[Family]) -> str:
     for family in families:
         # The phrase keeps the anchor of a family apart from that of an operation of the same name.
         parts.append(f"## {family.title}: {family.about}\n")
-        parts += [_section(shown(family, operation)) for operation in family.operations]
+        parts += [_section(shown(operation)) for operation in family.operations]
     return "\n".join(parts)
 
 
