@@ -56,13 +56,33 @@ def by_pillow(pixels: Any, format_: str, mode: str | None = None, **options: Any
 
 def tiff(pixels: Any, **options: Any) -> bytes:
     """By tifffile, unless told otherwise as one page of uncompressed strips, with the alpha straight."""
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    apart = options.get("planarconfig") == "separate"
+    channels = 1 if pixels.ndim == 2 else pixels.shape[0 if apart else 2]
     options.setdefault("photometric", "minisblack" if channels < 3 else "rgb")
     if channels in (2, 4):
         options.setdefault("extrasamples", ["unassalpha"])
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
     return buffer.getvalue()
+
+
+def tiff_of(
+    values: Any, bits: int, *, photometric: int = 1, palette: Any = None, reverse: bool = False
+) -> bytes:
+    """One strip of samples of so few bits; ``palette`` is ``(N, 3)``. ``reverse`` fills bytes from below."""
+    data = packed(values, bits).astype(np.uint8).tobytes()
+    if reverse:
+        data = np.packbits(np.unpackbits(np.frombuffer(data, np.uint8)), bitorder="little").tobytes()
+    height, width = values.shape
+    fields = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, bits), (259, 3, 1, 1)]
+    fields += [(262, 3, 1, photometric), (266, 3, 1, 2 if reverse else 1), (273, 4, 1, 8), (277, 3, 1, 1)]
+    fields += [(278, 4, 1, height), (279, 4, 1, len(data))]
+    data += b"\0" * (len(data) % 2)
+    if palette is not None:
+        fields.append((320, 3, palette.size, 8 + len(data)))
+        data += palette.T.astype("<u2").tobytes()
+    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
 
 
 # --- PNG ----------------------------------------------------------------------------------------
@@ -109,7 +129,7 @@ def _rows(pixels: Any, bits: int) -> bytes:
     """Rows with the five filters in turn, each written out as its definition has it."""
     step = max(1, bits * (1 if pixels.ndim == 2 else pixels.shape[2]) // 8)
     result, above = [], None
-    for number, row in enumerate(_packed(pixels, bits)):
+    for number, row in enumerate(packed(pixels, bits)):
         up = np.zeros_like(row) if above is None else above
         left, corner = _shifted(row, step), _shifted(up, step)
         kind = number % 5
@@ -119,7 +139,7 @@ def _rows(pixels: Any, bits: int) -> bytes:
     return b"".join(result)
 
 
-def _packed(pixels: Any, bits: int) -> Any:
+def packed(pixels: Any, bits: int) -> Any:
     """Bytes of each row, as int64."""
     if bits >= 8:
         big = np.ascontiguousarray(pixels.astype(">u2" if bits == 16 else np.uint8))
@@ -283,6 +303,30 @@ def bmp_rows(packed: Any) -> bytes:
     filled = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 4)))
     rows: bytes = np.ascontiguousarray(filled[::-1]).tobytes()
     return rows
+
+
+def run_lengths(index: Any, bits: int) -> bytes:
+    """RLE8 or RLE4: runs where there are some, else stretches as they are."""
+    result = bytearray()
+    for row in index[::-1].tolist():
+        at = 0
+        while at < len(row):
+            run = next((n for n in range(1, len(row) - at) if row[at + n] != row[at]), len(row) - at)
+            if run > 2:
+                result += bytes((run, row[at] * (17 if bits == 4 else 1)))
+            else:
+                run = min(8, len(row) - at)
+                result += _stretch(row[at : at + run], bits)
+            at += run
+        result += b"\0\0"
+    return bytes(result) + b"\0\1"
+
+
+def _stretch(values: list[int], bits: int) -> bytes:
+    if len(values) < 3:  # too short for one: single runs
+        return b"".join(bytes((1, value * (17 if bits == 4 else 1))) for value in values)
+    data = packed(np.array([values]), bits).astype(np.uint8).tobytes()
+    return bytes((0, len(values))) + data + b"\0" * (len(data) % 2)
 
 
 # --- JPEG 2000 ----------------------------------------------------------------------------------
