@@ -42,6 +42,14 @@ def _as_depth(values: Any, depth: str) -> Any:
     return (scaled[:, :, 0] if scaled.shape[2] == 1 else scaled).astype(depth)
 
 
+def indices(count: int) -> Any:
+    return (np.arange(600).reshape(20, 30) * 7 % count).astype(np.uint8)
+
+
+def palette(count: int) -> Any:
+    return noise(3, size=(1, count), seed=3)[0]
+
+
 # --- Pillow and tifffile ------------------------------------------------------------------------
 
 
@@ -63,6 +71,17 @@ def tiff(pixels: Any, **options: Any) -> bytes:
         options.setdefault("extrasamples", ["unassalpha"])
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
+    return buffer.getvalue()
+
+
+def tiff_pages(pages: Sequence[tuple[Any, dict[str, Any]]]) -> bytes:
+    """Several pages, each with tifffile's options for it."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for pixels, options in pages:
+            kind = "minisblack" if pixels.ndim == 2 else "rgb"
+            extra = ["unassalpha"] if pixels.ndim == 3 and pixels.shape[2] == 4 else None
+            writer.write(pixels, metadata=None, photometric=kind, extrasamples=extra, **options)
     return buffer.getvalue()
 
 
