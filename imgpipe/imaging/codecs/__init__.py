@@ -8,6 +8,7 @@
 `decoding`    looked at, held against the limits, decoded, mended, turned upright
 `reducing`    how far a JPEG may be reduced while it is decoded
 `animation`   frames of an animated PNG joined to pictures
+`netpbm`      PNM, read and written here; `bitmap`: BMP with masks, read here
 `encoding`    fitted to a format, written, and what was lost
 ============  ==========================================================================================
 """

@@ -13,6 +13,8 @@ TIFF with alpha: multiplied into 8-bit colours         marked as if it were alre
 TIFF where 0 is white, 16 bits                         inverted
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 PNM: white is what it says, not 255                    read here
+BMP with masks: white of 5 bits is 248, no alpha is    read here
+BMP of OS/2 comes out grey                             read as colour
 =====================================================  ====================================================
 
 ``colour8`` is what OpenCV's plain colour reading gives, ``(H, W, 3)`` uint8, for recipes that begin with an
@@ -26,7 +28,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs import animation, netpbm
+from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.codecs.containers import jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Header, damaged
@@ -34,6 +36,7 @@ from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
 from imgpipe.imaging.codecs.table import (
     AVIF,
+    BMP,
     CODECS,
     JP2,
     JPEG,
@@ -172,6 +175,8 @@ def _frames(
         return [netpbm.decode(data, header)]
     if codec is PNG:
         return _png(header, whole, colour8)
+    if codec is BMP:
+        return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
     if codec is JPEG:
@@ -239,6 +244,12 @@ def _keyed(image: Image, transparent: tuple[int, ...], header: Header) -> Image:
     return pixels.joined(image, np.where(hidden, 0, white).astype(image.dtype))
 
 
+def _bmp(data: bytes, header: Header) -> Image:
+    if header.details.masks:
+        return bitmap.decode(data, header)
+    return _one(data, cv2.IMREAD_COLOR if header.details.core else cv2.IMREAD_UNCHANGED, BMP, header)
+
+
 def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     every, wanted = tiff.pages(data), header.details if whole else header.details[:1]
     clean = np.frombuffer(tiff.clean(data), np.uint8)
@@ -251,7 +262,10 @@ def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     whole_ones = [image for image in found if image is not None]
     if len(whole_ones) < len(wanted):
         raise damaged("its TIFF data cannot be decoded")
-    return [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
+    found = [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
+    if tiff.ORIENTATION not in every[wanted[0]].entries:  # it stands in XMP, where OpenCV does not look
+        found[0] = upright(found[0], header.orientation)
+    return found
 
 
 def _mended(image: Image, page: tiff.Page) -> Image:

@@ -70,6 +70,8 @@ def _unfit(image: Image, format_: Codec) -> str:
     height, width = image.shape[:2]
     if max(height, width) > format_.side_max:
         return f"{width}×{height} pixels: {format_.name} holds at most {format_.side_max} a side"
+    if min(height, width) < format_.side_min:
+        return f"{width}×{height} pixels: {format_.name} is written with at least {format_.side_min} a side"
     if image.ndim == 3 and not format_.colour:
         return f"{format_.name} holds no colour: add --op grayscale, or choose another --format"
     return ""
@@ -142,6 +144,7 @@ def _encoded(frames: list[Image], picture: Picture, format_: Codec, suffix: str,
     if format_.key == PNM.key:
         return netpbm.encode(frames[0], suffix)
     options = [getattr(cv2, format_.quality), quality] if format_.quality else []
+    options += [number for name, value in format_.settings for number in (getattr(cv2, name), value)]
     extension = f".{format_.writes[0]}"
     if len(frames) == 1:
         written, buffer = cv2.imencode(extension, frames[0], options)

@@ -35,10 +35,10 @@ class Codec:
         The dtypes it keeps, best last.
     grey, colour, alpha : bool
         Whether it keeps one channel, three channels, transparency.
-    side_max : int
-        Pixels.
+    side_min, side_max : int
+        Pixels of an output.
     quality : str
-        OpenCV's constant for it, where the format has one.
+        OpenCV's constant for it, where the format has one; ``settings`` others, with values that stay.
     carries : tuple of str
         Of ``exif``, ``icc``, ``xmp``.
     frames, timed : bool
@@ -54,8 +54,10 @@ class Codec:
     grey: bool = True
     colour: bool = True
     alpha: bool = True
+    side_min: int = 1
     side_max: int = 2**31 - 1
     quality: str = ""
+    settings: tuple[tuple[str, int], ...] = ()
     carries: tuple[str, ...] = ()
     frames: bool = False
     timed: bool = False
@@ -64,7 +66,8 @@ class Codec:
 _ALL_METADATA = ("exif", "icc", "xmp")
 _WHOLE = ("uint8", "uint16")
 
-# Sides: libjpeg's JPEG_MAX_DIMENSION, libwebp's WEBP_MAX_DIMENSION; GIF has 16 bits, libavif 16 bits.
+# Sides: libjpeg's JPEG_MAX_DIMENSION, libwebp's WEBP_MAX_DIMENSION; GIF has 16 bits, libavif 16 bits. OpenCV
+# always has OpenJPEG halve a picture five times.
 JPEG = Codec(
     "jpeg",
     "JPEG",
@@ -125,7 +128,16 @@ AVIF = Codec(
     frames=True,
     timed=True,
 )
-JP2 = Codec("jp2", "JPEG 2000", ("jp2",), jp2.header, ("jp2",), depths=_WHOLE)
+JP2 = Codec(
+    "jp2",
+    "JPEG 2000",
+    ("jp2",),
+    jp2.header,
+    ("jp2",),
+    depths=_WHOLE,
+    side_min=32,
+    settings=(("IMWRITE_JPEG2000_COMPRESSION_X1000", 1000),),  # no loss; else a quarter of the bytes
+)
 PNM = Codec("pnm", "PNM", ("pnm", "pbm"), pnm.header, ("pnm",), depths=_WHOLE, alpha=False)
 # Netpbm's other suffixes say which kind of PNM a file is: each holds less.
 _PNMS = (

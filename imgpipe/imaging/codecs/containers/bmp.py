@@ -1,13 +1,31 @@
-"""BMP: its header. Microsoft, *BITMAPINFOHEADER* and the older BITMAPCOREHEADER."""
+"""BMP: its header. Microsoft, *BITMAPINFOHEADER* … *BITMAPV5HEADER* and the older BITMAPCOREHEADER."""
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
 
-_CORE = 12
-_RLE = (1, 2)
+_CORE, _OS2 = 12, 64  # sizes of headers: the oldest, and that of OS/2, whose packings have other numbers
+_RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6  # how pixels are packed
+_BITS = {_RGB: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32), _ALPHA_MASKS: (16, 32)}
+_USUAL = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}  # where there are no masks
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where pixels begin, bits of one, and how they lie.
+
+    ``masks`` of red, green, blue and alpha in a pixel of 16 or 32 bits, else empty. ``core``: the header is
+    the oldest.
+    """
+
+    start: int
+    bits: int
+    masks: tuple[int, ...]
+    top_down: bool
+    core: bool
 
 
 def header(data: bytes) -> Header:
@@ -20,22 +38,42 @@ def header(data: bytes) -> Header:
     """
     with reading(data):
         (start,) = struct.unpack_from("<I", data, 10)
-        width, height, bits, packing = _sides(data)
-    if width <= 0 or height == 0 or bits not in (1, 4, 8, 16, 24, 32):
+        size, width, height, bits, packing = _sides(data)
+        masks = _masks(data, size, bits, packing)
+    if width <= 0 or height == 0 or bits not in _BITS[packing]:
         raise damaged("its header describes no picture")
     row = (width * bits + 31) // 32 * 4
-    if packing not in _RLE and start + row * abs(height) > len(data):
+    if start > len(data) or (packing not in (_RLE8, _RLE4) and start + row * abs(height) > len(data)):
         raise truncated(data)
-    if start > len(data):
-        raise truncated(data)
-    return Header(width, abs(height), alpha=bits in (16, 32))
+    return Header(
+        width,
+        abs(height),
+        bits=16 if any(mask.bit_count() > 8 for mask in masks) else 8,
+        alpha=bool(masks and masks[3]),
+        details=Layout(start, bits, masks, height < 0, size == _CORE),
+    )
 
 
-def _sides(data: bytes) -> tuple[int, int, int, int]:
+def _sides(data: bytes) -> tuple[int, int, int, int, int]:
+    """Size of the header, width, height, bits, packing."""
     (size,) = struct.unpack_from("<I", data, 14)
     if size == _CORE:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-        return width, height, bits, 0
+        return size, width, height, bits, _RGB
     if size < 40:
         raise damaged(f"a header of {size} bytes")
-    return struct.unpack_from("<ii2xHI", data, 18)
+    width, height, bits, packing = struct.unpack_from("<ii2xHI", data, 18)
+    if packing not in _BITS or (size == _OS2 and packing > _RLE4):
+        raise unsupported(f"a BMP packed in way {packing}")
+    return size, width, height, bits, packing
+
+
+def _masks(data: bytes, size: int, bits: int, packing: int) -> tuple[int, ...]:
+    """Masks stand behind the oldest fields, in a newer header or after it; alpha has one in the newest."""
+    if packing not in (_MASKS, _ALPHA_MASKS):
+        return _USUAL.get(bits, ())
+    count = 4 if size >= 56 or packing == _ALPHA_MASKS else 3
+    masks: tuple[int, ...] = struct.unpack_from(f"<{count}I", data, 54)
+    if any("01" in f"{mask:b}".rstrip("0") for mask in masks):
+        raise damaged("a mask with gaps")
+    return (*masks, 0)[:4]

@@ -14,7 +14,7 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _EOC = b"\xff\xd9"
 _TILES_MAX = 65_535  # the most the format can number
 _ENUMERATED, _PROFILE = 1, 2  # methods of a colr box: a number, a restricted ICC profile
-_SPACES = (16, 17, 18)  # sRGB, grey, sYCC
+_SPACES = (16, 17)  # sRGB, grey; OpenCV gives sYCC (18) the colours of another YUV
 
 
 def header(data: bytes) -> Header:

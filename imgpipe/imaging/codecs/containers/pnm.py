@@ -9,6 +9,7 @@ from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated,
 
 _BLANK = rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])+"
 _WORD = re.compile(_BLANK + rb"([0-9]{1,10})")
+_END = re.compile(rb"[ \t\r\n\v\f]|#[^\r\n]*[\r\n]")
 _PFM = re.compile(rb"P[Ff]\s+([0-9]{1,10})\s+([0-9]{1,10})\s+([-+.0-9eE]{1,20})\s")
 _PAM_LINE = re.compile(rb"([^\n]{0,200})\n")
 ASCII, _BITMAP = (b"P1", b"P2", b"P3"), (b"P1", b"P4")
@@ -71,7 +72,16 @@ def _pnm(data: bytes) -> tuple[int, int, Layout]:
         found.append(int(match[1]))
         at = match.end()
     width, height, white = (*found, 1)[:3]
-    return width, height, Layout(magic, at + 1, 3 if magic in (b"P3", b"P6") else 1, _white(white))
+    start = _after_blank(data, at)
+    return width, height, Layout(magic, start, 3 if magic in (b"P3", b"P6") else 1, _white(white))
+
+
+def _after_blank(data: bytes, at: int) -> int:
+    """Where samples begin: after one blank, or after a comment that stands at once behind the last number."""
+    match = _END.match(data, at)
+    if match is None:
+        raise truncated(data) if _only_blank(data, at) else damaged("no blank before its samples")
+    return match.end()
 
 
 def _only_blank(data: bytes, at: int) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
-from imgpipe.imaging.codecs.containers.metadata import Metadata
+from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 _SIZES = {
     1: 1,
@@ -36,13 +36,30 @@ _SIZES = {
 }
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
-SUBFILE, WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 262, 274
+SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
 SAMPLES, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 284, 338, 339, 700, 34675
 _EXIF, _GPS = 34665, 34853
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _DATA = ((273, 279), (324, 325))  # starts and sizes of strips, of tiles
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+# What OpenCV reads right: by photometric interpretation, bits of integers, and of floating-point numbers.
+_GREYS, _FLOATS = (1, 8, 16), (32, 64)
+_BITS_OF = {
+    (WHITE_IS_ZERO, False): _GREYS,
+    (BLACK_IS_ZERO, False): _GREYS,
+    (RGB, False): (8, 16),
+    (PALETTE, False): (4, 8),
+    (CMYK, False): (8,),
+    (YCBCR, False): (8,),
+    (WHITE_IS_ZERO, True): _FLOATS,
+    (BLACK_IS_ZERO, True): _FLOATS,
+    (RGB, True): _FLOATS,
+}
 ASSOCIATED, UNASSOCIATED = 1, 2
+_APART = 2  # of PLANAR: each channel by itself
+# None, CCITT's three, LZW, JPEG, deflate and its older number, PackBits: what OpenCV's libtiff unpacks.
+_UNPACKED, _PACKINGS = 1, (1, 2, 3, 4, 5, 7, 8, 32946, 32773)
+_TILE_MIN = 1024  # bytes: libtiff 4.7.1 takes a smaller tile that is not packed for one of a wrong size
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,9 @@ class Page:
     photometric: int
     extra: tuple[int, ...]
     reduced: bool
+    packing: int
+    apart: bool
+    tile: int  # bytes of one, 0 for none
 
     @property
     def colours(self) -> int:
@@ -145,10 +165,10 @@ def header(data: bytes) -> Header:
             _whole(reader, page)
         first = shown[0]
         entries = first.entries
-        turned = reader.values(entries.get(ORIENTATION), (1,))[:1]
         metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
         if first.photometric == CMYK:
             metadata = Metadata(b"", b"", metadata.xmp)
+        turned = reader.values(entries.get(ORIENTATION), (orientation(metadata),))[:1]
     for page in shown:
         _readable(page)
     largest = max(shown, key=lambda page: page.width * page.height)
@@ -192,7 +212,9 @@ def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
     def values(tag: int, default: int) -> tuple[int, ...]:
         return reader.values(entries.get(tag), (default,)) or (default,)
 
-    bits, formats = values(BITS, 1), values(FORMAT, 1)
+    bits, formats, samples = values(BITS, 1), values(FORMAT, 1), values(SAMPLES, 1)[0]
+    apart = values(PLANAR, 1)[0] == _APART and samples > 1
+    area = values(_TILE_WIDTH, 0)[0] * values(_TILE_HEIGHT, 0)[0]
     if len(set(bits)) > 1 or len(set(formats)) > 1:
         raise unsupported("a TIFF whose channels differ in depth")
     if formats[0] not in (1, 3, 4):  # unsigned, floating, not said
@@ -203,10 +225,13 @@ def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
         values(HEIGHT, 0)[0],
         bits[0],
         formats[0] == 3,
-        values(SAMPLES, 1)[0],
+        samples,
         values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
         reader.values(entries.get(EXTRA)),
         bool(values(SUBFILE, 0)[0] & 1),
+        values(PACKING, _UNPACKED)[0],
+        apart,
+        area * bits[0] * (1 if apart else samples) // 8,
     )
 
 
@@ -235,14 +260,18 @@ def _readable(page: Page) -> None:
     if not page.width or not page.height:
         raise damaged("a page without size")
     kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
-    if page.bits not in ((32, 64) if page.floating else (1, 2, 4, 8, 16)):
-        raise unsupported(kind)
-    if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR):
-        raise unsupported(f"a TIFF of photometric interpretation {page.photometric}")
-    if page.photometric in (CMYK, YCBCR, PALETTE) and page.bits > 8:
-        raise unsupported(f"{kind} in CMYK, YCbCr or with a palette")
-    if page.samples > 4 or (page.photometric == RGB and page.samples < 3):
+    if page.bits not in _BITS_OF.get((page.photometric, page.floating), ()):
+        raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
+    if page.samples > 4 or page.samples < (3 if page.photometric == RGB else 1):
         raise unsupported(f"a TIFF of {page.samples} channels")
+    if page.floating and page.samples == 2:
+        raise unsupported(f"{kind}, with a channel beside grey")
+    if page.packing not in _PACKINGS:
+        raise unsupported(f"a TIFF compressed in way {page.packing}")
+    if page.apart and page.bits > 8:
+        raise unsupported(f"{kind} whose channels are stored apart")
+    if page.packing == _UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
+        raise unsupported(f"a TIFF of tiles of {page.tile} bytes")
 
 
 def _losses(page: Page) -> list[tuple[str, str]]:

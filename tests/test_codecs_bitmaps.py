@@ -1,0 +1,146 @@
+"""BMP and Netpbm, in all their kinds: right, or refused with a reason, never wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import encoders, readers
+from tests.encoders import indices, noise, palette
+from tests.judges import check, refused
+
+COLOUR, ALPHA = noise(3), noise(4)
+
+
+# --- BMP ----------------------------------------------------------------------------------------
+
+USUAL, OTHER = (0xFF0000, 0xFF00, 0xFF, 0xFF000000), (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+
+
+def bmp32(order: list[int], masks: tuple[int, ...], **options: Any) -> bytes:
+    rows = encoders.bmp_rows(np.ascontiguousarray(ALPHA[:, :, order]).reshape(20, -1))
+    return encoders.bmp(rows, 30, 20, 32, masks=masks, packing=options.pop("packing", 3), **options)
+
+
+@pytest.mark.parametrize(("order", "masks"), [([2, 1, 0, 3], USUAL), ([0, 1, 2, 3], OTHER)])
+def test_masks_of_bmp(order, masks):
+    check(bmp32(order, masks), ALPHA)
+    check(bmp32(order, masks, packing=6), ALPHA)
+    check(bmp32(order, masks[:3]), ALPHA[:, :, :3])  # what no mask takes is no alpha
+    assert np.array_equal(np.asarray(readers.opened(bmp32(order, masks))), ALPHA)
+
+
+def test_the_fourth_byte_of_a_plain_bmp_is_no_alpha():
+    check(bmp32([2, 1, 0, 3], (), packing=0), ALPHA[:, :, :3])
+
+
+def words(values: Any, shifts: tuple[int, ...], dtype: str) -> bytes:
+    packed = sum(values[:, :, n].astype(np.uint32) << shift for n, shift in enumerate(shifts))
+    return encoders.bmp_rows(np.ascontiguousarray(packed.astype(dtype)).view(np.uint8).reshape(20, -1))
+
+
+@pytest.mark.parametrize(
+    ("bits", "shifts", "masks", "depth"),
+    [
+        ((5, 5, 5), (10, 5, 0), (), "<u2"),
+        ((5, 6, 5), (11, 5, 0), (0xF800, 0x7E0, 0x1F), "<u2"),
+        ((4, 4, 4), (8, 4, 0), (0xF00, 0xF0, 0xF), "<u2"),
+        ((10, 10, 10), (20, 10, 0), (0x3FF00000, 0xFFC00, 0x3FF), "<u4"),
+    ],
+    ids=["555", "565", "444", "10 bits"],
+)
+def test_white_of_few_bits_is_white(bits, shifts, masks, depth):
+    values = np.dstack([noise(1, "uint16", seed=n) >> (16 - width) for n, width in enumerate(bits)])
+    values[0, 0] = [2**width - 1 for width in bits]
+    white = 65535 if max(bits) > 8 else 255
+    data = encoders.bmp(
+        words(values, shifts, depth), 30, 20, 8 * int(depth[2]), masks=masks, packing=3 if masks else 0
+    )
+    check(data, np.rint(values * (white / (2.0 ** np.array(bits) - 1))))
+
+
+@pytest.mark.parametrize("os2", [False, True])
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_palettes_of_bmp(bits, os2):
+    colours, index = palette(2**bits), indices(2**bits)
+    rows = encoders.bmp_rows(encoders.packed(index, bits).astype(np.uint8))
+    data = encoders.bmp(rows, 30, 20, bits, palette=colours, os2=os2)
+    check(data, colours[index])
+    assert np.array_equal(np.asarray(readers.opened(data).convert("RGB")), colours[index])
+
+
+def test_24_bits_of_os2_and_rows_from_the_top():
+    rows = np.ascontiguousarray(COLOUR[:, :, ::-1]).reshape(20, -1)
+    check(encoders.bmp(encoders.bmp_rows(rows), 30, 20, 24, os2=True), COLOUR)
+    check(encoders.bmp(encoders.bmp_rows(rows[::-1]), 30, -20, 24), COLOUR)
+
+
+def test_rows_of_words_from_the_top():
+    values = noise(3) >> 3
+    data = encoders.bmp(words(values[::-1], (10, 5, 0), "<u2"), 30, -20, 16)
+    check(data, np.rint(values * (255 / 31)))
+
+
+def test_run_lengths():
+    index = indices(16)
+    index[3:9] = 5
+    colours = palette(16)
+    for bits, packing in ((8, 1), (4, 2)):
+        data = encoders.bmp(encoders.run_lengths(index, bits), 30, 20, bits, palette=colours, packing=packing)
+        check(data, colours[index])
+        assert np.array_equal(np.asarray(readers.opened(data).convert("RGB")), colours[index])
+
+
+def test_run_lengths_that_leave_pixels_out():
+    colours = palette(16)
+    data = encoders.bmp(b"\x05\x02\0\2\x03\x02\x04\x01\0\0\0\1", 30, 20, 8, palette=colours, packing=1)
+    wanted = np.zeros((20, 30), int)
+    wanted[19, 0:5], wanted[17, 8:12] = 2, 1
+    check(data, colours[wanted])
+
+
+@pytest.mark.parametrize("packing", [4, 5, 11])
+def test_a_bmp_packed_in_other_ways_is_refused(packing):
+    assert f"packed in way {packing}" in refused(encoders.bmp(bytes(900), 30, 20, 8, packing=packing))
+
+
+# --- Netpbm -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("white", [1, 15, 100, 255, 256, 4095, 65535])
+@pytest.mark.parametrize("make", [encoders.pnm, encoders.pam])
+def test_white_is_what_the_file_says(make, white):
+    values = noise(3, "uint16").astype(int) % (white + 1)
+    depth = 65535 if white > 255 else 255
+    check(make(values.astype(np.uint16), white), np.rint(values * (depth / white)))
+
+
+NETPBM: dict[str, tuple[bytes, Any]] = {
+    "comments": (b"P6# c\n30#x\n #y 9\n 20\n# a comment\n255\n" + COLOUR.tobytes(), COLOUR),
+    "comment last": (b"P6\n30 20\n255# last\n" + COLOUR.tobytes(), COLOUR),
+    "no comment": (b"P5\n3 1\n255\n#ab", np.array([[35, 97, 98]])),
+    "CRLF": (b"P5\r\n3 2\r\n255\n\0\1\2\3\4\5", np.arange(6).reshape(2, 3)),
+    "P1": (b"P1\n# c\n3 2\n10 1\n0 1 0\n", np.array([[0, 255, 0], [255, 0, 255]])),
+    "P1 without blanks": (b"P1 3 2 101010", np.array([[0, 255, 0], [255, 0, 255]])),
+    "P2": (b"P2\n3 2\n15\n0 1 2\n# in\n3 15 5", np.array([[0, 17, 34], [51, 255, 85]])),
+    "P3": (b"P3\n1 2\n255\n0 1 2 3 4 5\n", np.array([[[0, 1, 2]], [[3, 4, 5]]])),
+    "P4": (b"P4\n9 2\n\x80\x00\x00\x80", np.array([[0] + [255] * 8, [255] * 8 + [0]])),
+    "PAM": (
+        b"P7\n# c\nWIDTH 3\nHEIGHT 1\nDEPTH 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\nENDHDR\n\0\1\0",
+        np.array([[0, 255, 0]]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETPBM)
+def test_netpbm_with_odd_headers(name):
+    check(*NETPBM[name])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pfm(channels, order):
+    pixels = noise(channels, "float32") * 4 - 1
+    check(encoders.pfm(pixels, order), pixels)
