@@ -10,6 +10,7 @@ orientation: it drops alpha, or turns nothing          read from the container, 
 animated PNG: crashes                                  plain PNGs of each frame, joined in `animation`
 PNG with one transparent colour                        compared with the pixels, as alpha
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
+TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
 TIFF where 0 is white, 16 bits                         inverted
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 PNM: white is what it says, not 255                    read here
@@ -251,21 +252,20 @@ def _bmp(data: bytes, header: Header) -> Image:
 
 
 def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    every, wanted = tiff.pages(data), header.details if whole else header.details[:1]
-    clean = np.frombuffer(tiff.clean(data), np.uint8)
-    found: list[Image | None]
-    if wanted == [0]:
-        found = [cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)]
-    else:
-        read, frames = cv2.imdecodemulti(clean, cv2.IMREAD_UNCHANGED)
-        found = [frames[number] if read and number < len(frames) else None for number in wanted]
-    whole_ones = [image for image in found if image is not None]
-    if len(whole_ones) < len(wanted):
-        raise damaged("its TIFF data cannot be decoded")
-    found = [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
-    if tiff.ORIENTATION not in every[wanted[0]].entries:  # it stands in XMP, where OpenCV does not look
+    wanted = header.details if whole else header.details[:1]
+    found = [_page(*alone) for alone in tiff.alone(data, wanted)]
+    if tiff.ORIENTATION not in wanted[0].entries:  # it stands in XMP, where OpenCV does not look
         found[0] = upright(found[0], header.orientation)
     return found
+
+
+def _page(page: tiff.Page, alone: bytes | bytearray) -> Image:
+    image: Image | None = cv2.imdecode(np.frombuffer(alone, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise damaged("its TIFF data cannot be decoded")
+    if sorted(image.shape[:2]) != sorted((page.width, page.height)):  # turned by a quarter, perhaps
+        raise damaged("a page that is not as large as it says")
+    return _mended(image, page)
 
 
 def _mended(image: Image, page: tiff.Page) -> Image:
@@ -285,10 +285,7 @@ def _mended(image: Image, page: tiff.Page) -> Image:
 
 def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
     """What came out, upright. It must be of the size that the limits were held against."""
-    if codec is TIFF:
-        if image.shape[0] * image.shape[1] > header.width * header.height:
-            raise damaged("its pages are larger than they say")
-    else:
+    if codec is not TIFF:  # whose pages have been held against their own sizes, and turned
         size = -(-header.width // factor), -(-header.height // factor)
         if image.shape[1::-1] != size:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")

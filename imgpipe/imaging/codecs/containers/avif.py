@@ -10,10 +10,18 @@ import struct
 from dataclasses import dataclass, field
 
 from imgpipe import limits
-from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers import av1
 from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.header import (
+    Header,
+    damaged,
+    parts_max,
+    reading,
+    truncated,
+    unsupported,
+)
 from imgpipe.imaging.codecs.containers.metadata import Metadata
+from imgpipe.imaging.codecs.containers.track import Track, tracks
 
 #: (quarter turns anticlockwise, mirror: none, top and bottom, left and right) → orientation as EXIF has it.
 _TURNS = {
@@ -31,6 +39,11 @@ _TURNS = {
     (3, 1): 5,
 }
 _DECODED = (b"av01", b"grid")
+_LARGER_MAX = 2  # times: some encoders pad
+_LARGER_FREE = 512 * 512  # pixels: tiles of a grid may be larger than what is shown of them
+_UNITS_FREE = 100_000  # units of AV1 in a file of any size: `limits.PAGES_MAX` frames of a few
+_USES_MAX = 2  # times a file's bytes may be decoded
+_EXTENTS_MAX = 100_000  # pieces of all items together: a sound item has one; a piece can take no byte to say
 
 
 @dataclass(slots=True)
@@ -59,12 +72,27 @@ def header(data: bytes) -> Header:
             raise truncated(data)
         items = _Items(data, within(data, meta, 4))
         found = _picture(data, items)
-        track = first(top, b"moov") if major == b"avis" else None
-        durations = _durations(data, track) if track else ()
-    if len(durations) > limits.PAGES_MAX:
-        raise ImageError(Kind.TOO_LARGE, f"{len(durations)} frames, at most {limits.PAGES_MAX}")
-    frames = max(1, len(durations))
-    return found if frames == 1 else _moving(found, durations)
+        movie = first(top, b"moov") if major == b"avis" else None
+        film = tracks(data, movie) if movie else []
+        _sized(data, items, film, found)
+    durations = film[0].durations if film else ()
+    return found if len(durations) < 2 else _moving(found, durations)
+
+
+def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None:
+    """Refuse a bitstream whose frames are much larger than its file says they are."""
+    pieces = [*items.coded(), *((sample,) for track in film for sample in track.samples)]
+    if sum(size for extents in pieces for _, size in extents) > _USES_MAX * len(data):
+        raise damaged("its pictures lie on top of each other")
+    whole, units = found.width * found.height, _UNITS_FREE + parts_max(data)
+    for extents in pieces:
+        for size in av1.sizes(b"".join(data[start : start + size] for start, size in extents)):
+            units -= 1
+            if units < 0:
+                raise damaged("too many units of AV1")
+            if size and size[0] * size[1] > _LARGER_MAX * whole + _LARGER_FREE:
+                said = f"{found.width}×{found.height} were said"
+                raise damaged(f"{size[0]}×{size[1]} pixels where {said}")
 
 
 def _moving(still: Header, durations: tuple[int, ...]) -> Header:
@@ -136,6 +164,7 @@ class _Items:
         self._data = data
         self._items: dict[int, _Item] = {}
         self._idat = first(meta, b"idat")
+        self._extents = 0
         self.all_properties: list[Box] = []
         readers = {b"iinf": self._kinds, b"iloc": self._places, b"iprp": self._properties}
         for box in meta:
@@ -188,6 +217,9 @@ class _Items:
             at += 2 + base_size
             count = int.from_bytes(data[at : at + 2], "big")
             at += 2
+            self._extents += count
+            if self._extents > _EXTENTS_MAX:
+                raise damaged("too many pieces")
             if inside:
                 base += self._idat.start if self._idat else 0
             for _ in range(count):
@@ -224,6 +256,10 @@ class _Items:
                 if 0 < number <= len(self.all_properties):
                     item.properties.append(self.all_properties[number - 1])
 
+    def coded(self) -> list[list[tuple[int, int]]]:
+        """Where the pictures are, and parts of pictures: all that a decoder may be given."""
+        return [item.extents for item in self._items.values() if item.kind == b"av01"]
+
     def exif(self) -> bytes:
         """The block itself: before it stands where in it the TIFF header begins."""
         block = self._bytes(next((i for i in self._items.values() if i.kind == b"Exif"), None))
@@ -237,29 +273,3 @@ class _Items:
         if item is None or sum(size for _, size in item.extents) > limits.METADATA_MAX:
             return b""
         return b"".join(self._data[start : start + size] for start, size in item.extents)
-
-
-def _durations(data: bytes, movie: Box) -> tuple[int, ...]:
-    """How long each frame of the first track is shown, in ms."""
-    for track in within(data, movie):
-        media = first(within(data, track), b"mdia") if track.kind == b"trak" else None
-        inside = within(data, media) if media else []
-        head, info = first(inside, b"mdhd"), first(inside, b"minf")
-        table = first(within(data, info), b"stbl") if info else None
-        times = first(within(data, table), b"stts") if table else None
-        if head and times:
-            scale = int.from_bytes(data[head.start + (20 if data[head.start] else 12) :][:4], "big")
-            return _expanded(data, times, max(1, scale))
-    return ()
-
-
-def _expanded(data: bytes, times: Box, scale: int) -> tuple[int, ...]:
-    (count,) = struct.unpack_from(">I", data, times.start + 4)
-    found: list[int] = []
-    for number in range(count):
-        frames, ticks = struct.unpack_from(">II", data, times.start + 8 + 8 * number)
-        room = limits.PAGES_MAX + 1 - len(found)
-        found += [round(1000 * ticks / scale)] * min(frames, room)
-        if len(found) > limits.PAGES_MAX:
-            break
-    return tuple(found)

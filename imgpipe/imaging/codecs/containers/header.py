@@ -16,6 +16,9 @@ from typing import Any
 from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata
 
+_PARTS_FREE = 10_000  # parts of a file of any size: a walk over them takes 10 ms
+_PART_MEAN_MIN = 256  # bytes of a part, in larger files: reading them takes longer than the walk
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -77,6 +80,12 @@ def unsupported(what: str) -> ImageError:
 def truncated(data: bytes) -> ImageError:
     """It ends before its pixels do."""
     return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
+
+
+def parts_max(data: bytes) -> int:
+    """How many parts (segments, chunks, boxes, blocks) a walk over a file goes past: a walk in Python, so a
+    file of 100 MB that is all parts of a few bytes would take a minute."""
+    return _PARTS_FREE + len(data) // _PART_MEAN_MIN
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import struct
 
 from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
+from imgpipe.imaging.codecs.containers.codestream import Grid, check
 from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
 from imgpipe.imaging.codecs.containers.metadata import Metadata
 
@@ -41,12 +42,15 @@ def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
     at = stream.start
     if data[at : at + 4] != _SOC_SIZ:
         raise damaged("its codestream does not begin as one")
-    right, bottom, left, top, tile_width, tile_height = struct.unpack_from(">6I", data, at + 8)
+    right, bottom, left, top, tile_width, tile_height, *first_tile = struct.unpack_from(">8I", data, at + 8)
     (components,) = struct.unpack_from(">H", data, at + 40)
     width, height = right - left, bottom - top
     if width <= 0 or height <= 0 or not tile_width or not tile_height:
         raise damaged("a picture without size")
-    if -(-right // tile_width) * -(-bottom // tile_height) > _TILES_MAX:
+    if first_tile[0] > left or first_tile[1] > top:
+        raise damaged("tiles that begin behind the picture")
+    tiles = -(-(right - first_tile[0]) // tile_width) * -(-(bottom - first_tile[1]) // tile_height)
+    if tiles > _TILES_MAX:
         raise ImageError(Kind.TOO_LARGE, f"more than {_TILES_MAX} tiles")
     if components not in (1, 3, 4):
         raise unsupported(f"a JPEG 2000 of {components} channels")
@@ -56,6 +60,8 @@ def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
     bits = (sizes[0][0] & 0x7F) + 1
     if sizes[0][0] & 0x80 or bits > 16:
         raise unsupported(f"a JPEG 2000 of {bits} bits, or of negative values")
+    grid = Grid(tiles, min(width, tile_width), min(height, tile_height), components)
+    check(data, at + 2, stream.end, grid)
     return Header(
         width,
         height,

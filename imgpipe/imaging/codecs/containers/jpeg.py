@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated, unsupported
+from imgpipe.imaging.codecs.containers.header import (
+    Header,
+    damaged,
+    parts_max,
+    truncated,
+    unsupported,
+)
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
-_EOI = b"\xff\xd9"
-_SOS, _APP1, _APP2, _EOI_CODE = 0xDA, 0xE1, 0xE2, 0xD9
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+# Not 0 (which stands for FF in pixels), nor markers without a length: TEM, RST, SOI.
+_MARKER = re.compile(rb"\xff[^\xff\x00\x01\xd0-\xd8]")
+_SOS, _APP1, _APP2, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xD9, 0xC2
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: what libjpeg decodes everywhere
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
-_SCANS_MAX = 500  # a progressive picture has about ten; each costs a pass over all its pixels
+# A progressive picture has about ten scans. Each is a pass over all its pixels, up to 6 ns for each, and can
+# be 50 bytes long.
+_SCANS_FREE, _SCANS_MAX, _SCANNED_MAX = 20, 500, 1_000_000_000
 
 
 def header(data: bytes) -> Header:
@@ -24,8 +35,7 @@ def header(data: bytes) -> Header:
     ImageError
         ``truncated`` or ``unreadable``.
     """
-    frame, blocks = _segments(data)
-    kind, size = frame
+    (kind, size), blocks, scan = _segments(data)
     if size[0] != 8:
         raise unsupported(f"a JPEG of {size[0]} bits")
     height, width, components = int.from_bytes(size[1:3], "big"), int.from_bytes(size[3:5], "big"), size[5]
@@ -33,8 +43,8 @@ def header(data: bytes) -> Header:
         raise unsupported("a JPEG that does not say its size before its pixels")
     if components not in (1, 3, 4):
         raise unsupported(f"a JPEG of {components} components")
-    if kind == 0xC2 and data.count(b"\xff\xda") > _SCANS_MAX:
-        raise ImageError(Kind.TOO_LARGE, f"more than {_SCANS_MAX} scans")
+    if kind == _PROGRESSIVE or data[scan : scan + 1] != bytes((components,)):
+        _bounded(width * height, sum(code == _SOS for code, _, _ in _markers(data, scan)) + 1)
     metadata, losses = _metadata(blocks)
     if components == 4:
         losses.append((str(Note.COLOURS), "converted from CMYK without a colour profile"))
@@ -49,35 +59,44 @@ def header(data: bytes) -> Header:
     )
 
 
-def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]]]:
-    """The frame's header with its kind, and the APP1 and APP2 segments before the first scan."""
-    at, frame, blocks = 2, None, []
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:  # libjpeg looks for the next marker, and so do we
-            at = data.find(b"\xff", at)
-            if at < 0:
-                break
-            continue
-        code = data[at + 1]
-        if code in (0xFF, 0x00) or code in _ALONE:
-            at += 1 if code == 0xFF else 2
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if code == _EOI_CODE:
-            break
+def _bounded(pixels: int, scans: int) -> None:
+    if scans > _SCANS_MAX or (scans > _SCANS_FREE and scans * pixels > _SCANNED_MAX):
+        raise ImageError(Kind.TOO_LARGE, f"{scans} passes over {pixels} pixels")
+
+
+def _markers(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """The code of each marker up to EOI, and where its segment begins and ends; pixels are passed over.
+
+    libjpeg looks for the next marker wherever it does not find one, and so do we.
+    """
+    for _ in range(parts_max(data)):
+        match = _MARKER.search(data, at)
+        if match is None:
+            return
+        code, start = data[match.end() - 1], match.end() + 2
+        at = max(start, match.end() + int.from_bytes(data[match.end() : start], "big"))
+        yield code, start, at
+        if code == _EOI:
+            return
+    raise damaged("too many segments")
+
+
+def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]], int]:
+    """The frame's header with its kind, the APP1 and APP2 segments, and where the first scan's header is."""
+    frame, blocks = None, []
+    for code, start, end in _markers(data, 2):
         if code in _OTHER_FRAMES:
             raise unsupported("a lossless, hierarchical or arithmetic JPEG")
         if code in _FRAMES:
-            frame = code, data[at + 4 : end]
+            frame = code, data[start:end]
         elif code in (_APP1, _APP2):
-            blocks.append((code, data[at + 4 : end]))
-        elif code == _SOS:
-            return _checked(frame, data), blocks
-        at = max(end, at + 4)
+            blocks.append((code, data[start:end]))
+        elif code == _SOS and end <= len(data):
+            return _checked(frame), blocks, start
     raise truncated(data)
 
 
-def _checked(frame: tuple[int, bytes] | None, data: bytes) -> tuple[int, bytes]:
+def _checked(frame: tuple[int, bytes] | None) -> tuple[int, bytes]:
     if frame is None:
         raise damaged("pixels before the frame's header")
     if len(frame[1]) < 6:
@@ -106,11 +125,8 @@ def _icc(parts: list[bytes]) -> bytes:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether an EOI marker follows the first scan. (A thumbnail in a segment has its own.)"""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SOS:
-        at += 1 if data[at + 1] == 0xFF else 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-    return data.find(_EOI, at) > 0
+    """Whether an EOI marker ends it. (A thumbnail in a segment has its own.)"""
+    return any(code == _EOI for code, _, _ in _markers(data, 2))
 
 
 def with_metadata(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:

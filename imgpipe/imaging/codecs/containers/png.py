@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated, unsupported
+from imgpipe.imaging.codecs.containers.header import (
+    Header,
+    damaged,
+    parts_max,
+    truncated,
+    unsupported,
+)
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +28,7 @@ _XMP = b"XML:com.adobe.xmp\0"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel, by colour type
 _BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _DEFLATE_MAX = 1032  # times: the most deflate can shrink, 258 bytes to a quarter of a byte
+_LOSSES_MAX = 8  # kinds of chunks whose wrong checksums are told
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
 
@@ -101,9 +108,12 @@ class _Walk:
         self._sequence = 0
         self._seen_data = self._left_data = False
         at = len(MAGIC)
-        kind = b""
-        while kind != b"IEND":
+        for _ in range(parts_max(data)):
             at, kind = self._chunk(at)
+            if kind == b"IEND":
+                break
+        else:
+            raise damaged("too many chunks")
         self._at_the_end()
 
     def _chunk(self, at: int) -> tuple[int, bytes]:
@@ -122,7 +132,9 @@ class _Walk:
         elif kind in _CRITICAL or kind in _OF_FRAMES or kind == b"tRNS":
             raise damaged(f"the checksum of its {kind.decode()} chunk at byte {at} is wrong")
         else:
-            self.chunks.losses.append((str(Note.WARNING), f"the checksum of {kind.decode()} is wrong"))
+            loss = str(Note.WARNING), f"the checksum of {kind.decode()} is wrong"
+            if loss not in self.chunks.losses and len(self.chunks.losses) < _LOSSES_MAX:
+                self.chunks.losses.append(loss)
         return end, kind
 
     def _take(self, kind: bytes, body: memoryview) -> None:
@@ -152,7 +164,7 @@ class _Walk:
                 self._frame_data(body)
             case b"eXIf" | b"iCCP":
                 chunks.kept.setdefault(kind, bytes(body))
-            case b"iTXt" if body[: len(_XMP)] == _XMP:
+            case b"iTXt" if b"iTXt" not in chunks.kept and body[: len(_XMP)] == _XMP:
                 self._xmp(bytes(body[len(_XMP) :]))
             case _ if kind[0] & 0x20 == 0 and kind != b"IEND":
                 raise unsupported(f"an unknown critical chunk {kind.decode()}")
@@ -232,7 +244,7 @@ class _Walk:
         parts = body[2:].split(b"\0", 2)
         if len(parts) == 3:
             text = _inflated(parts[2]) if body[0] else parts[2]
-            self.chunks.kept.setdefault(b"iTXt", text)
+            self.chunks.kept[b"iTXt"] = text
 
 
 def _ihdr(body: bytes) -> tuple[int, int, int, int, int, int, int]:
@@ -289,8 +301,10 @@ def clean(found: Header, number: int | None = None) -> bytes:
 
 def _enough(chunks: Chunks, width: int, height: int, packed: int) -> None:
     """Refuse what cannot hold all its rows, however well it is packed: before memory is found for them."""
-    raw = height * (1 + (width * chunks.ihdr[8] * _CHANNELS[chunks.colour_type] + 7) // 8)
-    if chunks.ihdr[12] == 0 and packed * _DEFLATE_MAX < raw:
+    interlaced, bits = chunks.ihdr[12], chunks.ihdr[8] * _CHANNELS[chunks.colour_type]
+    # Interlaced, there are more rows, each shorter: never less than this in all.
+    raw = width * height * bits // 8 if interlaced else height * (1 + (width * bits + 7) // 8)
+    if packed * _DEFLATE_MAX < raw:
         raise damaged(f"too few bytes for {width}×{height} pixels")
 
 

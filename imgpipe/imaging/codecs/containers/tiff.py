@@ -2,13 +2,18 @@
 
 libtiff, as OpenCV uses it, reads more than it reads right. What it gets wrong is mended here where a few
 bytes do it (unassociated alpha is marked as associated, so that it is not multiplied into colours of 8 bits),
-told as a loss (alpha of grey pictures), or refused (Lab, other depths).
+told as a loss (alpha of grey pictures), or refused (Lab, other depths, channels of 16 bits that are stored
+apart).
+
+Everything in a TIFF is found by an offset, so the same bytes can be used any number of times: ten thousand
+directories in 100 KB, or a thousand strips that are all the file's largest one. A sound file uses its bytes
+about once, and no other is read (`Reader`, `_within_reason`).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgpipe import limits
@@ -37,10 +42,14 @@ _SIZES = {
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
 SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
-SAMPLES, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 284, 338, 339, 700, 34675
+SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 34675
 _EXIF, _GPS = 34665, 34853
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
-_DATA = ((273, 279), (324, 325))  # starts and sizes of strips, of tiles
+_STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
+_APART = 2  # value of PLANAR: each channel has strips of its own
+_USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
+_USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
+_TILE_SIDE_FREE = 4096  # pixels: no larger tile than this in a smaller picture
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 # What OpenCV reads right: by photometric interpretation, bits of integers, and of floating-point numbers.
 _GREYS, _FLOATS = (1, 8, 16), (32, 64)
@@ -56,7 +65,6 @@ _BITS_OF = {
     (RGB, True): _FLOATS,
 }
 ASSOCIATED, UNASSOCIATED = 1, 2
-_APART = 2  # of PLANAR: each channel by itself
 # None, CCITT's three, LZW, JPEG, deflate and its older number, PackBits: what OpenCV's libtiff unpacks.
 _UNPACKED, _PACKINGS = 1, (1, 2, 3, 4, 5, 7, 8, 32946, 32773)
 _TILE_MIN = 1024  # bytes: libtiff 4.7.1 takes a smaller tile that is not packed for one of a wrong size
@@ -74,8 +82,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One directory, and the numbers in it that matter here."""
+    """One directory, where it is, and the numbers in it that matter here."""
 
+    at: int
     entries: Mapping[int, Entry]
     width: int
     height: int
@@ -107,14 +116,16 @@ class Page:
 
 
 class Reader:
-    """Numbers out of a TIFF, in its byte order and its width."""
+    """Numbers out of a TIFF, in its byte order and its width; in all not many more than it has bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self._left = _USES_MAX * len(data)
         self.order = "<" if data[:2] == b"II" else ">"
         (version,) = struct.unpack_from(self.order + "H", data, 2)
         self.big = version == 43
-        self.first: int = self.one("Q", 8) if self.big else self.one("I", 4)
+        self.link = 8 if self.big else 4
+        self.first: int = self.one("Q" if self.big else "I", self.link)
 
     def one(self, code: str, at: int) -> int:
         (value,) = struct.unpack_from(self.order + code, self.data, at)
@@ -126,6 +137,7 @@ class Reader:
         count = self.one(count_code, at)
         if count > 4096:
             raise damaged(f"a directory of {count} fields")
+        self._use(width * count)
         entries: dict[int, Entry] = {}
         for field in range(at + head, at + head + width * count, width):
             tag, kind = struct.unpack_from(self.order + "HH", self.data, field)
@@ -141,7 +153,13 @@ class Reader:
             return default
         if entry.count > _VALUES_MAX or entry.kind not in _CODES:
             raise damaged("a field of an impossible type or length")
+        self._use(entry.count)
         return struct.unpack_from(f"{self.order}{entry.count}{_CODES[entry.kind]}", self.data, entry.at)
+
+    def _use(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise damaged("its directories or their fields lie on top of each other")
 
     def octets(self, entry: Entry | None) -> bytes:
         if entry is None or entry.count > limits.METADATA_MAX:
@@ -161,8 +179,7 @@ def header(data: bytes) -> Header:
         reader = Reader(data)
         pages = _pages(reader)
         shown = [page for page in pages if not page.reduced] or pages[:1]
-        for page in shown:
-            _whole(reader, page)
+        _within_reason(data, sum(_whole(reader, page) for page in shown))
         first = shown[0]
         entries = first.entries
         metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
@@ -183,13 +200,8 @@ def header(data: bytes) -> Header:
         orientation=turned[0] if turned and 1 <= turned[0] <= 8 else 1,
         metadata=metadata,
         losses=tuple(_losses(first)),
-        details=[pages.index(page) for page in shown],
+        details=shown,
     )
-
-
-def pages(data: bytes) -> list[Page]:
-    """Every page, the reduced ones too: as OpenCV counts them."""
-    return _pages(Reader(data))
 
 
 def _pages(reader: Reader) -> list[Page]:
@@ -201,14 +213,15 @@ def _pages(reader: Reader) -> list[Page]:
         if len(found) >= limits.PAGES_MAX:
             raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} pages")
         seen.add(at)
-        entries, at = reader.directory(at)
-        found.append(_page(reader, entries))
+        entries, following = reader.directory(at)
+        found.append(_page(reader, at, entries))
+        at = following
     if not found:
         raise damaged("no directory")
     return found
 
 
-def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
+def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
     def values(tag: int, default: int) -> tuple[int, ...]:
         return reader.values(entries.get(tag), (default,)) or (default,)
 
@@ -220,6 +233,7 @@ def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
     if formats[0] not in (1, 3, 4):  # unsigned, floating, not said
         raise unsupported("a TIFF of signed or complex samples")
     return Page(
+        at,
         entries,
         values(WIDTH, 0)[0],
         values(HEIGHT, 0)[0],
@@ -235,30 +249,55 @@ def _page(reader: Reader, entries: Mapping[int, Entry]) -> Page:
     )
 
 
-def _whole(reader: Reader, page: Page) -> None:
-    """Refuse a page whose pixels are not all there, or for which OpenCV would take absurd memory."""
+def _whole(reader: Reader, page: Page) -> int:
+    """Refuse a page whose pixels are not all there, or for which OpenCV would take absurd memory. The bytes
+    of its strips or tiles together."""
     for entry in page.entries.values():
         if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
             raise truncated(reader.data)
-    starts: tuple[int, ...] = ()
-    sizes: tuple[int, ...] = ()
-    for start_tag, size_tag in _DATA:
-        starts = starts or reader.values(page.entries.get(start_tag))
-        sizes = sizes or reader.values(page.entries.get(size_tag))
-    if not starts:
-        raise damaged("a page without pixels")
+    if not page.width or not page.height:
+        raise damaged("a page without size")
+    tiled = _TILE_WIDTH in page.entries
+    number, tags = (_tiles if tiled else _strips)(reader, page)
+    starts, sizes = (reader.values(page.entries.get(tag)) for tag in tags)
+    number *= page.samples if page.apart else 1
+    if len(starts) < number or (sizes and len(sizes) < number):
+        raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
     if sizes and max(map(sum, zip(starts, sizes, strict=False))) > len(reader.data):
         raise truncated(reader.data)
+    return sum(sizes)
+
+
+def _strips(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
+    """How many strips each channel has, or all together; and the tags they are found by."""
+    rows = min(reader.values(page.entries.get(ROWS), (page.height,))[:1] or (0,))
+    if not rows:
+        raise damaged("strips without rows")
+    return -(-page.height // rows), _STRIPS
+
+
+def _tiles(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
+    """The same for tiles, which are of one size: those at the edges reach beyond the picture."""
+    number, area = 1, 1
     for tag, side in ((_TILE_WIDTH, page.width), (_TILE_HEIGHT, page.height)):
-        tile = reader.values(page.entries.get(tag), (0,))
-        if tile and tile[0] > max(4096, 2 * side):
-            raise damaged(f"tiles of {tile[0]} pixels in a picture of {page.width}×{page.height}")
+        tile = min(reader.values(page.entries.get(tag))[:1] or (0,))
+        if not 0 < tile <= max(_TILE_SIDE_FREE, 2 * side):
+            raise damaged(f"tiles of {tile} pixels in a picture of {page.width}×{page.height}")
+        number *= -(-side // tile)
+        area *= -(-side // tile) * tile
+    if area > _USES_MAX * page.width * page.height + _TILE_SIDE_FREE**2:
+        raise damaged(f"tiles of {area} pixels in a picture of {page.width}×{page.height}")
+    return number, _TILES
+
+
+def _within_reason(data: bytes, size: int) -> None:
+    """Refuse strips that lie on top of each other: each costs time as if it were alone."""
+    if size > _USES_MAX * len(data) + _USES_FREE:
+        raise damaged(f"{size} bytes of pixels in a file of {len(data)}")
 
 
 def _readable(page: Page) -> None:
     """Refuse what OpenCV would read wrong, or not at all."""
-    if not page.width or not page.height:
-        raise damaged("a page without size")
     kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
     if page.bits not in _BITS_OF.get((page.photometric, page.floating), ()):
         raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
@@ -290,15 +329,35 @@ def _losses(page: Page) -> list[tuple[str, str]]:
 # --- what OpenCV is given -----------------------------------------------------------------------
 
 
-def clean(data: bytes) -> bytes:
-    """The same with every alpha marked as associated: libtiff multiplies any other into 8-bit colours."""
+def alone(data: bytes, wanted: Sequence[Page]) -> Iterator[tuple[Page, bytes | bytearray]]:
+    """Each of these pages as the first of a file, good until the next one is asked for.
+
+    OpenCV would decode all pages of a file to get at one behind the first, those too that nobody has asked
+    about. Every alpha is marked as associated (libtiff multiplies any other into 8-bit colours), and a strip
+    has no more rows than the picture (OpenCV takes memory for as many as are said).
+    """
     reader = Reader(data)
-    patched: bytearray | None = None
-    for page in _pages(reader):
-        if page.alpha and page.extra[:1] == (UNASSOCIATED,):
-            patched = patched or bytearray(data)
-            struct.pack_into(reader.order + "H", patched, page.entries[EXTRA].at, ASSOCIATED)
-    return bytes(patched) if patched else data
+    changed: bytearray | None = None
+    for page in wanted:
+        patches = list(_patches(reader, page))
+        if changed is None and (patches or page.at != reader.first):
+            changed = bytearray(data)
+        if changed is None:
+            yield page, data
+            continue
+        struct.pack_into(reader.order + ("Q" if reader.big else "I"), changed, reader.link, page.at)
+        for entry, value in patches:
+            struct.pack_into(reader.order + _CODES[entry.kind], changed, entry.at, value)
+        yield page, changed
+
+
+def _patches(reader: Reader, page: Page) -> Iterator[tuple[Entry, int]]:
+    """Fields of a page, and what their only value is to be."""
+    if page.alpha and page.extra[:1] == (UNASSOCIATED,):
+        yield page.entries[EXTRA], ASSOCIATED
+    rows = page.entries.get(ROWS)
+    if rows and reader.values(rows)[:1] > (page.height,):
+        yield rows, page.height
 
 
 def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
