@@ -28,6 +28,8 @@ SIZE_MAX = 256  # an index is one byte
 _SHOWN = 128  # alpha from here on is seen
 _POINTS_MAX = 1 << 16  # of a histogram: a point's number is 16 bits
 _DROPPED = (0, 1, 2, 3)  # lowest bits of a channel; without three there are never more than 2¹⁵ points
+# Pixels that are sorted. For more, a flag for each colour there is takes less time: a tenth for 12 million.
+_SORTED_MAX = _POINTS_MAX
 _ROUNDS = 3  # of Lloyd's algorithm; ten more gain less than 0.1 dB on a photograph
 _BLOCK = 4096  # points compared at once with the whole palette: 4 MB of distances
 
@@ -103,7 +105,8 @@ def _histogram(keys: Image) -> tuple[Image, Image, int]:
     """The different keys, in order; the number of its own for each key; and how many bits were dropped."""
     for dropped in _DROPPED:
         kept = keys & np.uint32(0x010101 * (0xFF >> dropped << dropped))
-        # One flag for each colour there is: a tenth of the time that sorting 12 million pixels takes.
+        if kept.size <= _SORTED_MAX:
+            return *np.unique(kept, return_inverse=True), dropped
         there = np.zeros(1 << 24, bool)
         there[kept] = True
         points = np.flatnonzero(there)
