@@ -53,6 +53,7 @@ check: lint types test ## all checks
 bench: $(FOR_RUN) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/simulation.py
+	@$(BIN)/python benchmarks/thumbnails.py
 
 clean: ## remove .venv, caches, and the results of the demo
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir

@@ -91,7 +91,8 @@ def test_up_to_255_colours_and_transparency_come_back(count):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (1, 65_535), (65_535, 1)])
 @pytest.mark.parametrize("alpha", [False, True])
 def test_sizes(shape, alpha):
-    written(of_colours(min(200, shape[0] * shape[1]), *shape, alpha=alpha))
+    height, width = shape
+    written(of_colours(min(200, height * width), height, width, alpha))
 
 
 @pytest.mark.parametrize("count", [1, 2, 256])
