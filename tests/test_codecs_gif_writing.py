@@ -16,7 +16,7 @@ from PIL import Image, ImageSequence
 from imgpipe.imaging import codecs
 from imgpipe.imaging.codecs import Picture, gif_writing
 from imgpipe.imaging.codecs.containers import gif
-from tests.test_codecs_palette import colours, decibels
+from tests.colours import colours, decibels
 
 RNG = np.random.default_rng(0)
 

@@ -12,26 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgpipe.imaging.codecs.palette import SIZE_MAX, _nearest, indexed
+from tests.colours import colours, decibels
 
 FOLDER = Path(__file__).parent.parent / "data" / "input"
-PHOTOGRAPHS = ("astronaut.jpg", "chelsea.png", "coffee.jpg", "hubble_deep_field.jpg")
+PHOTOGRAPHS = ("astronaut.jpg", "chelsea.png", "coffee.jpg")
 
 
-def colours(count, seed=0):
-    """``(count, 1, 3)``: so many different ones."""
-    numbers = np.random.default_rng(seed).choice(1 << 16, count, replace=False) * 251
-    return np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], axis=1).astype(np.uint8)[:, None]
-
-
-def shown_as(image, **options):
+def shown_as(image):
     """The picture that ``indexed`` makes of one without transparency."""
-    found = indexed(image, transparent=False, **options)
+    found = indexed(image, transparent=False)
     return found.colours[found.indices]
-
-
-def decibels(image, other):
-    """Peak signal to noise ratio."""
-    return 10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2))
 
 
 pictures = st.tuples(

@@ -44,7 +44,7 @@ def encode(frames: Sequence[Image], durations: Sequence[int], loops: int) -> tup
     durations
         How long each is shown, in ms.
     loops
-        How often all are shown, 0 for ever. A single frame is shown for ever, once.
+        How often all are shown, 0 for ever. For a single frame it means nothing.
     """
     transparent = not all(shown(frame).all() for frame in frames)
     places = [_whole(frame) for frame in frames] if transparent else list(_changed(frames))
