@@ -66,6 +66,7 @@ check: lint types test ## all checks
 bench: $(FOR_RUN) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/simulation.py
+	@$(BIN)/python benchmarks/thumbnails.py
 
 docs: $(FOR_RUN) ## write docs/operations.md and its pictures anew, from the declarations of the operations
 	@$(BIN)/python -m tools.operations_page

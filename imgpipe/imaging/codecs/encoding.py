@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs import netpbm
+from imgpipe.imaging.codecs import gif_writing, netpbm
 from imgpipe.imaging.codecs.containers import jpeg, png, tiff, webp
 from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata, icc_channels
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.codecs.picture import Picture, Remark
-from imgpipe.imaging.codecs.table import JPEG, PNG, PNM, QUALITY, TIFF, WEBP, Codec, codec
+from imgpipe.imaging.codecs.table import GIF, JPEG, PNG, PNM, QUALITY, TIFF, WEBP, Codec, codec
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 
@@ -60,7 +60,7 @@ def encode(
     remarks = _losses(picture, frames, format_)
     kept = NOTHING if metadata == "strip" else _carried(picture.metadata, frames[0], format_, remarks)
     try:
-        data = _encoded(frames, picture, format_, suffix, quality)
+        data = _encoded(frames, picture, format_, suffix, quality, remarks)
     except cv2.error as error:
         raise refusal(error, Kind.OPERATION) from None
     return _with_metadata(data, kept, frames, format_, remarks), remarks
@@ -140,9 +140,20 @@ def _with_metadata(
 # --- pixels -------------------------------------------------------------------------------------
 
 
-def _encoded(frames: list[Image], picture: Picture, format_: Codec, suffix: str, quality: int) -> bytes:
+def _encoded(
+    frames: list[Image],
+    picture: Picture,
+    format_: Codec,
+    suffix: str,
+    quality: int,
+    remarks: list[Remark],
+) -> bytes:
     if format_.key == PNM.key:
         return netpbm.encode(frames[0], suffix)
+    if format_ is GIF:
+        data, lost = gif_writing.encode(frames, _durations(frames, picture), picture.loops)
+        remarks += lost
+        return data
     options = [getattr(cv2, format_.quality), quality] if format_.quality else []
     options += [number for name, value in format_.settings for number in (getattr(cv2, name), value)]
     extension = f".{format_.writes[0]}"
@@ -155,8 +166,8 @@ def _encoded(frames: list[Image], picture: Picture, format_: Codec, suffix: str,
     if not written:
         shape = frames[0].shape
         raise ImageError(Kind.OPERATION, f"{format_.name} cannot hold a picture of shape {shape}")
-    data: bytes = buffer.tobytes()
-    return data
+    encoded: bytes = buffer.tobytes()
+    return encoded
 
 
 def _alike(frames: list[Image]) -> list[Image]:
@@ -167,9 +178,13 @@ def _alike(frames: list[Image]) -> list[Image]:
     return [pixels.with_depth(kind(frame), "uint8") for frame in frames]
 
 
+def _durations(frames: list[Image], picture: Picture) -> list[int]:
+    return list(picture.durations) or [_FRAME_MS] * len(frames)
+
+
 def _animation(frames: list[Image], picture: Picture) -> Any:
     found = cv2.Animation()
     found.frames = frames
-    found.durations = picture.durations or [_FRAME_MS] * len(frames)
+    found.durations = _durations(frames, picture)
     found.loop_count = picture.loops
     return found
