@@ -15,7 +15,7 @@ ROW = re.compile(r"^\| (\d+) \| (.+?) \|", re.MULTILINE)
 TRANSITION = re.compile(r"^\| ([A-Z]+) \| ([A-Z_]+) \| ([A-Z]+) \| ([a-z ]+?) \| *(first)? *\|$", re.M)
 PURE = """
 errors limits schema frames rows facts protocol handshake machines scheduling records imaging.operations
-imaging.codecs imaging.recipe imaging.recipe_toml imaging.pixels
+imaging.codecs imaging.recipe imaging.recipe_toml imaging.pixels imaging.sheet imaging.lettering sampling
 """
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "threading", "subprocess", "os"}
 

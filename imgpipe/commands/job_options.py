@@ -157,6 +157,18 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return asking
 
 
+def fixed(**values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator above `job_options`: these are no options of the command; they have these values."""
+
+    def without(function: Callable[..., Any]) -> Callable[..., Any]:
+        narrowed = functools.wraps(function)(functools.partial(function, **values))
+        options: list[click.Parameter] = vars(function)["__click_params__"]
+        vars(narrowed)["__click_params__"] = [option for option in options if option.name not in values]
+        return narrowed
+
+    return without
+
+
 _OWN = ("mode", "include", "exclude", "existing", "retries", "priority", "dry_run", "list_ignored")
 
 
