@@ -25,6 +25,7 @@ class Commands(WithExamples, click.Group):
     examples = (
         ("imgpipe run photos", "process a folder on this machine; results go to output_dir beside it"),
         ("imgpipe run photos --op resize:size=800x --format webp -o small", "other work, elsewhere"),
+        ("imgpipe try photos", "a few images first: look at the contact sheet"),
         ("imgpipe worker", "on each machine, and then"),
         ("imgpipe coordinator", "on one of them, beside a machines.txt that names them; and then"),
         ("imgpipe submit photos", "process a folder on all of them"),

@@ -86,7 +86,7 @@ DIRECTORIES_OPEN = 256  # … and by a pool process for all its jobs: a quarter 
 
 # --- trying a sample -----------------------------------------------------------------------------
 TRIED_MIN = 4  # the extremes, and two that are drawn: fewer say nothing of a spread
-TRIED_MAX = 60  # pictures on a sheet of SHEET_SIDE_MAX are as wide as a thumb, and a person looks at no more
+TRIED_MAX = 48  # more pictures on a sheet of SHEET_SIDE_MAX would be too small for the words below them
 CANDIDATES_MAX = 64  # images whose headers are read to find odd ones …
 CANDIDATES_BYTES_MAX = 256 * 1024 * 1024  # … and their bytes in all: some seconds from a slow disk
 SHEET_SIDE_MAX = 4000  # pixels: every viewer and browser shows that

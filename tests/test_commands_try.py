@@ -47,7 +47,7 @@ def test_a_sheet_and_the_estimate(photos: Path, capsys: pytest.CaptureFixture[st
     assert " with 1 slot; about " in lines[2]
     assert "four times in five" in lines[3]
     assert lines[4] == f"Look at {photos.parent / 'imgpipe-try.png'}"
-    assert err == ""
+    assert err == "imgpipe: 5 images found, 4 are tried\n"
     with Pillow.open("imgpipe-try.png") as sheet:
         assert sheet.format == "PNG"
         assert 500 < min(sheet.size) <= max(sheet.size) <= limits.SHEET_SIDE_MAX
@@ -117,7 +117,7 @@ def test_an_older_sheet_is_replaced_and_nothing_else(photos: Path, capsys: pytes
         (["-o", "sheet.tif"], "'sheet.tif: expected"),
         (["-o", "there/is/none.png"], "cannot write the sheet"),
         (["-o", "photos/sheet.png"], "would lie in SOURCE"),
-        (["-n", "3"], "expected a whole number from 4 to 60, got '3'"),
+        (["-n", "3"], "expected a whole number from 4 to 48, got '3'"),
         (["--op", "blu"], "did you mean 'blur'?"),
         (["--mode", "random"], "No such option"),
         (["--include", "*.webp"], "no images in"),

@@ -112,7 +112,7 @@ def test_a_sheet_stays_within_its_bounds(count: int):
     page = draw(["heading " * 60] * 3, [cell(side, number) for number in range(count)], ["footing " * 60] * 3)
     assert page.dtype == np.uint8
     assert max(page.shape) <= limits.SHEET_SIDE_MAX
-    assert side >= 120
+    assert side >= 220
 
 
 def test_nothing_is_written_outside_of_cells():

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from imgpipe.sampling.estimate import Range
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")  # powers of 1000, as disks are sold
-_EXACT = 1.01  # a range that is narrower than this factor is not told
 
 
 def size(count: float) -> str:
@@ -46,7 +45,7 @@ def _pair(count: int, base: int, large: str, small: str) -> str:
 
 
 def about(range_: Range, words: Callable[[float], str]) -> str:
-    """``about 14 GB (12 GB – 17 GB)``; without a range where everything was counted."""
-    if range_.high <= range_.low * _EXACT:
-        return f"about {words(range_.about)}"
-    return f"about {words(range_.about)} ({words(range_.low)} – {words(range_.high)})"
+    """``about 14 GB (12 GB – 17 GB)``; without bounds that read alike."""
+    low, high = words(range_.low), words(range_.high)
+    bounds = "" if low == high else f" ({low} – {high})"
+    return f"about {words(range_.about)}{bounds}"

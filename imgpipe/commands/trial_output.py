@@ -29,7 +29,7 @@ _LEGEND = (
     "Left before, right after; bytes are those of the file. Below, the milliseconds that a process took for "
     "it, and why this image is in the sample."
 )
-_STAGE_MIN_MS = 0.5  # a stage that took less is not told on the sheet
+_STAGE_MIN_MS, _STAGE_MIN_SHARE = 0.5, 0.02  # a stage that took less is not told on the sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _cell(one: Tried) -> Cell:
     if one.after is not None:
         after = _side("after", one.after)
     else:
-        after = Side(None, f"failed: {one.failure}", ("after: nothing",))
+        after = Side(None, f"failed: {one.failure}", ("no result",))
     lines = [*_times(one), *_notes(one)]
     return Cell(
         shown(one.file.name), _side("before", one.before), after, lines, alarm=one.failure is not None
@@ -150,15 +150,18 @@ def _cell(one: Tried) -> Cell:
 
 
 def _side(which: str, look: Look) -> Side:
-    pixels = f"{look.width} × {look.height}, " if look.width else ""
-    kind = ", ".join((look.format, *look.traits)) if look.format else ""
-    return Side(look.image, look.problem, (f"{which}: {pixels}{size(look.size)}", kind))
+    pixels = f"{which} {look.width} × {look.height}" if look.width else which
+    return Side(
+        look.image, look.problem, (pixels, f"{size(look.size)} {look.format}", ", ".join(look.traits))
+    )
 
 
 def _times(one: Tried) -> Iterator[str]:
     if one.ms:
-        stages = ", ".join(f"{name} {ms:.0f}" for name, ms in one.ms.items() if ms >= _STAGE_MIN_MS)
-        yield f"{sum(one.ms.values()):.0f} ms{f' ({stages})' if stages else ''}"
+        whole = sum(one.ms.values())
+        least = max(_STAGE_MIN_MS, _STAGE_MIN_SHARE * whole)
+        stages = ", ".join(f"{name} {ms:.0f}" for name, ms in one.ms.items() if ms >= least)
+        yield f"{whole:.0f} ms{f' ({stages})' if stages else ''}"
 
 
 def _notes(one: Tried) -> Iterator[str]:

@@ -136,6 +136,8 @@ class _Trial:
 
     def run(self, folder: storage.Folder, sample: Sample, path: bytes) -> int:
         """Try the sample, write the sheet, tell of it; the exit code it deserves."""
+        if not self.asked.quiet:
+            say(f"{count(self.found.survey.count, 'image')} found, {len(sample.files)} are tried")
         with _Desk() as desk:
             copies = desk.copy(folder, sample)
             report = Report()

@@ -67,10 +67,13 @@ def wrapped(text: str, width: int, scale: float, lines_max: int) -> list[str]:
             lines[-1] = longer
         else:
             lines += [shortened(word, width, scale)]
-    lines = [line for line in lines if line]
-    if len(lines) > lines_max:
-        lines[lines_max - 1 :] = [shortened(" ".join(lines[lines_max - 1 :]), width, scale)]
-    return lines
+    return limited([line for line in lines if line], width, scale, lines_max)
+
+
+def limited(lines: list[str], width: int, scale: float, lines_max: int) -> list[str]:
+    """At most so many lines of ASCII text: what is more is joined to the last of them, and shortened."""
+    rest = " ".join(lines[lines_max - 1 :])
+    return [*lines[: lines_max - 1], shortened(rest, width, scale)] if rest else lines
 
 
 def write(canvas: Image, text: str, left: int, base: int, scale: float, colour: Colour) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from imgpipe import limits
 from imgpipe.imaging import pixels
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.lettering import Colour, ascii_of, shortened, wrapped, write
+from imgpipe.imaging.lettering import Colour, ascii_of, limited, shortened, wrapped, write
 from imgpipe.imaging.pixels import Image
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ _SHAPE = 4 / 3  # width to height of a sheet, as near as cells allow
 _MARGIN, _PAD, _ARROW = 24, 16, 36  # around cells; inside them; between the two pictures
 _LINE = 26
 _TITLE, _TEXT, _HEADING = 0.7, 0.6, 0.9  # scales of text: it can be read when a viewer halves the sheet
-_CAPTIONS, _LINES, _AROUND_LINES = 2, 3, 5  # lines below a picture, below both, and in heading and footing
+_CAPTIONS, _LINES = 3, 4  # lines below a picture, and below both
+_PARAGRAPH, _AROUND = 5, 420  # lines of one paragraph of heading or footing; pixels of all on a full sheet
 _ENLARGED = 48  # pixels: a smaller picture is shown larger, each of its pixels as a square
 _BOARD = 8  # pixels: a square of the checkerboard
 _WEIGHTED_MAX = 16_000_000  # pixels that are weighted with their alpha as float32, 16 bytes each
@@ -100,9 +101,8 @@ def layout_of(count: int) -> Layout:
 def _layout(count: int, columns: int) -> Layout:
     rows = max(1, -(-count // columns))
     small = Layout(columns, 0)
-    around = 2 * _AROUND_LINES * 2 * _LINE
     wide = ((limits.SHEET_SIDE_MAX - _MARGIN) // columns - _MARGIN - small.width) // 2
-    high = (limits.SHEET_SIDE_MAX - around - _MARGIN) // rows - _MARGIN - small.height
+    high = (limits.SHEET_SIDE_MAX - _AROUND - _MARGIN) // rows - _MARGIN - small.height
     return Layout(columns, max(_SIDE_MIN, min(_SIDE_MAX, wide, high)))
 
 
@@ -192,7 +192,7 @@ def _paragraphs(texts: Sequence[str], width: int, first: float) -> list[tuple[st
         (line, scale)
         for number, text in enumerate(texts)
         for scale in [_TEXT if number else first]
-        for line in wrapped(ascii_of(text), room, scale, _AROUND_LINES)
+        for line in wrapped(ascii_of(text), room, scale, _PARAGRAPH)
     ]
 
 
@@ -223,9 +223,8 @@ def _draw_cell(area: Image, cell: Cell, layout: Layout) -> None:
         area, (left + 7, middle), (left + _ARROW - 7, middle), _FAINT, 2, cv2.LINE_AA, tipLength=0.4
     )
     base = top + layout.side + _CAPTIONS * _LINE + _LINE // 3
-    for line in [part for text in cell.lines for part in wrapped(ascii_of(text), room, _TEXT, _LINES)][
-        :_LINES
-    ]:
+    lines = [part for text in cell.lines for part in wrapped(ascii_of(text), room, _TEXT, _LINES)]
+    for line in limited(lines, room, _TEXT, _LINES):
         base += _LINE
         write(area, line, _PAD, base, _TEXT, _FAINT)
 
