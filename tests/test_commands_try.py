@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -154,6 +157,27 @@ def test_an_image_that_kills_its_process(
         "clock.png": "crashed"
     }
     assert Path("imgpipe-try.png").exists()
+
+
+def test_ctrl_c_leaves_nothing(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    @contextmanager
+    def interrupted(progress: object, report: object) -> Iterator[None]:
+        signal.raise_signal(signal.SIGINT)  # the job has just begun
+        yield
+
+    monkeypatch.setattr("imgpipe.commands.try_.ticking", interrupted)
+    assert try_("-q") == 130
+    assert capsys.readouterr() == ("", "imgpipe: stopped: there is no sheet\n")
+    assert left(photos.parent) == {"photos"}
+
+
+def test_what_run_is_told_of_a_job_is_not_asked_here(capsys: pytest.CaptureFixture[str]):
+    assert main(["try", "-h"]) == 0
+    out = capsys.readouterr().out
+    assert all(option not in out for option in ("--output", "--mode", "--existing", "--dry-run"))
+    assert out.count("--json ") == out.count("--json\n") == 1  # an option, and an example
 
 
 def test_the_same_seed_gives_the_same_sample(photos: Path, capsys: pytest.CaptureFixture[str]):

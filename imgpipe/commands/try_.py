@@ -53,7 +53,8 @@ _FIXED = {
 
 
 @click.command("try", cls=Command, examples=EXAMPLES)
-@fixed(**_FIXED)
+@click.option("--json", is_flag=True, help="One object on stdout: each image, and the estimate.")
+@fixed("json", **_FIXED)
 @job_options
 @click.option(
     "-o",

@@ -70,11 +70,9 @@ def chosen(folder: storage.Folder, survey: Survey, number: int, rng: Random) -> 
 def _oddities(folder: storage.Folder, file: File) -> Sequence[str]:
     """What is odd about an image, in words that are alike for images that are odd in the same way."""
     try:
-        codec, header = inspect(folder.read(file.name, limits.IMAGE_BYTES_MAX))
+        codec, header = inspect(_read(folder, file))
     except ImageError as error:
         return (str(error.kind),)
-    except OSError as error:
-        return (storage.reason(error),)
     named = suffix_of(file.name)
     return (*traits(header), *(() if named in codec.suffixes else (f".{named} that is {codec.name}",)))
 
@@ -104,13 +102,19 @@ def copied(source: storage.Folder, target: storage.Folder, files: Iterable[File]
 def _copied(source: storage.Folder, target: storage.Folder, file: File) -> Copy:
     begun = time.perf_counter()
     try:
-        data = source.read(file.name, limits.IMAGE_BYTES_MAX)
+        data = _read(source, file)
     except ImageError as error:
         return Copy(time.perf_counter() - begun, error)
-    except OSError as error:
-        kind = Kind.MISSING if isinstance(error, FileNotFoundError) else Kind.UNREADABLE
-        words = f"cannot be read: {storage.reason(error)}"
-        return Copy(time.perf_counter() - begun, ImageError(kind, words))
     seconds = time.perf_counter() - begun
     target.commit(file.name, b".imgpipe-copy.tmp", data, lambda: True)
     return Copy(seconds)
+
+
+def _read(source: storage.Folder, file: File) -> bytes:
+    try:
+        return source.read(file.name, limits.IMAGE_BYTES_MAX)
+    except MemoryError:
+        raise ImageError(Kind.TOO_LARGE, "out of memory") from None
+    except OSError as error:
+        kind = Kind.MISSING if isinstance(error, FileNotFoundError) else Kind.UNREADABLE
+        raise ImageError(kind, f"cannot be read: {storage.reason(error)}") from None
