@@ -56,9 +56,10 @@ class Story:
     # --- the sheet ------------------------------------------------------------------------------
 
     def heading(self) -> list[str]:
-        which = f"{len(self.tried)} of {self.found.survey.count:,}" if self._is_part else "all"
+        part = f"{len(self.tried)} of " if self._is_part else "all of "
+        images = count(self.found.survey.count, "image")
         return [
-            f"imgpipe try: {which} images of {shown(self.plan.source.path)}",
+            f"imgpipe try: {part}{images} in {shown(self.plan.source.path)}",
             f"What is done to each: {self.recipe}",
             _LEGEND,
         ]
@@ -151,9 +152,8 @@ def _cell(one: Tried) -> Cell:
 
 def _side(which: str, look: Look) -> Side:
     pixels = f"{which} {look.width} × {look.height}" if look.width else which
-    return Side(
-        look.image, look.problem, (pixels, f"{size(look.size)} {look.format}", ", ".join(look.traits))
-    )
+    kind = ", ".join((f"{size(look.size)} {look.format}", *look.traits))
+    return Side(look.image, look.problem, (pixels, kind))
 
 
 def _times(one: Tried) -> Iterator[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgpipe import limits
@@ -39,7 +39,7 @@ _SHAPE = 4 / 3  # width to height of a sheet, as near as cells allow
 _MARGIN, _PAD, _ARROW = 24, 16, 36  # around cells; inside them; between the two pictures
 _LINE = 26
 _TITLE, _TEXT, _HEADING = 0.7, 0.6, 0.9  # scales of text: it can be read when a viewer halves the sheet
-_CAPTIONS, _LINES = 3, 4  # lines below a picture, and below both
+_CAPTIONS, _LINES = 3, 4  # lines below a picture, and below both, at most
 _PARAGRAPH, _AROUND = 5, 420  # lines of one paragraph of heading or footing; pixels of all on a full sheet
 _ENLARGED = 48  # pixels: a smaller picture is shown larger, each of its pixels as a square
 _BOARD = 8  # pixels: a square of the checkerboard
@@ -77,10 +77,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """``columns`` of cells, each with two pictures of at most ``side`` × ``side`` pixels."""
+    """``columns`` of cells, each with two pictures of at most ``side`` × ``side`` pixels, and lines below."""
 
     columns: int
     side: int
+    captions: int = _CAPTIONS
+    lines: int = _LINES
 
     @property
     def width(self) -> int:
@@ -89,7 +91,7 @@ class Layout:
 
     @property
     def height(self) -> int:
-        return self.side + _LINE * (1 + _CAPTIONS + _LINES) + 3 * _PAD + _PAD // 2
+        return self.side + _LINE * (1 + self.captions + self.lines) + 3 * _PAD + _PAD // 2
 
 
 def layout_of(count: int) -> Layout:
@@ -169,6 +171,8 @@ def draw(heading: Sequence[str], cells: Sequence[Cell], footing: Sequence[str]) 
     wrapped to the room there is.
     """
     layout = layout_of(len(cells))
+    cells = [_fitted(cell, layout) for cell in cells]
+    layout = _lowered(layout, cells)
     width = layout.columns * (layout.width + _MARGIN) + _MARGIN
     head = _paragraphs(heading, width, first=_HEADING)
     foot = _paragraphs(footing, width, first=_TITLE)
@@ -183,6 +187,29 @@ def draw(heading: Sequence[str], cells: Sequence[Cell], footing: Sequence[str]) 
         _draw_cell(page[high : high + layout.height, left : left + layout.width], cell, layout)
     _write_all(page, foot, _MARGIN, bottom)
     return page
+
+
+def _fitted(cell: Cell, layout: Layout) -> Cell:
+    """The same with its texts in ASCII, in lines that fit."""
+    room = layout.width - 2 * _PAD
+    before, after = (
+        replace(side, captions=_lines(side.captions, layout.side, _CAPTIONS))
+        for side in (cell.before, cell.after)
+    )
+    title = shortened(ascii_of(cell.title), room, _TITLE)
+    return replace(cell, title=title, before=before, after=after, lines=_lines(cell.lines, room, _LINES))
+
+
+def _lines(texts: Sequence[str], width: int, most: int) -> list[str]:
+    lines = [line for text in texts for line in wrapped(ascii_of(text), width, _TEXT, most)]
+    return limited(lines, width, _TEXT, most)
+
+
+def _lowered(layout: Layout, cells: Sequence[Cell]) -> Layout:
+    """Without room for lines that no cell has."""
+    sides = [side for cell in cells for side in (cell.before, cell.after)]
+    captions = max((len(side.captions) for side in sides), default=0)
+    return replace(layout, captions=captions, lines=max((len(cell.lines) for cell in cells), default=0))
 
 
 def _paragraphs(texts: Sequence[str], width: int, first: float) -> list[tuple[str, float]]:
@@ -211,41 +238,33 @@ def _write_all(page: Image, lines: Sequence[tuple[str, float]], left: int, top: 
 
 
 def _draw_cell(area: Image, cell: Cell, layout: Layout) -> None:
+    """A cell whose texts are `_fitted`, into its part of the page."""
     area[:] = _CELL
     cv2.rectangle(area, (0, 0), (layout.width - 1, layout.height - 1), _ALARM if cell.alarm else _FRAME)
-    room = layout.width - 2 * _PAD
-    write(area, shortened(ascii_of(cell.title), room, _TITLE), _PAD, _PAD + _LINE // 2, _TITLE, _INK)
-    top = 2 * _PAD + _LINE // 2
-    _draw_side(area, cell.before, _PAD, top, layout.side, alarm=False)
-    _draw_side(area, cell.after, _PAD + layout.side + _ARROW, top, layout.side, alarm=cell.alarm)
-    middle, left = top + layout.side // 2, _PAD + layout.side
-    cv2.arrowedLine(
-        area, (left + 7, middle), (left + _ARROW - 7, middle), _FAINT, 2, cv2.LINE_AA, tipLength=0.4
-    )
-    base = top + layout.side + _CAPTIONS * _LINE + _LINE // 3
-    lines = [part for text in cell.lines for part in wrapped(ascii_of(text), room, _TEXT, _LINES)]
-    for line in limited(lines, room, _TEXT, _LINES):
-        base += _LINE
-        write(area, line, _PAD, base, _TEXT, _FAINT)
+    write(area, cell.title, _PAD, _PAD + _LINE // 2, _TITLE, _INK)
+    top, right = 2 * _PAD + _LINE // 2, _PAD + layout.side + _ARROW
+    _draw_side(area, cell.before, _PAD, top, layout.side, _FAINT)
+    _draw_side(area, cell.after, right, top, layout.side, _ALARM if cell.alarm else _FAINT)
+    middle, ends = top + layout.side // 2, (right - _ARROW + 7, right - 7)
+    cv2.arrowedLine(area, (ends[0], middle), (ends[1], middle), _FAINT, 2, cv2.LINE_AA, tipLength=0.4)
+    below = top + layout.side
+    _write_lines(area, cell.before.captions, _PAD, below, _INK)
+    _write_lines(area, cell.after.captions, right, below, _INK)
+    _write_lines(area, cell.lines, _PAD, below + layout.captions * _LINE + _PAD // 2, _FAINT)
 
 
-def _draw_side(area: Image, side: Side, left: int, top: int, size: int, *, alarm: bool) -> None:
+def _write_lines(area: Image, lines: Sequence[str], left: int, top: int, colour: Colour) -> None:
+    for number, line in enumerate(lines, 1):
+        write(area, line, left, top + number * _LINE, _TEXT, colour)
+
+
+def _draw_side(area: Image, side: Side, left: int, top: int, size: int, colour: Colour) -> None:
     area[top : top + size, left : left + size] = _MAT
     if side.image is None:
-        _draw_words(area, side.words, left, top, size, _ALARM if alarm else _FAINT)
+        lines = wrapped(ascii_of(side.words), size - 2 * _PAD, _TEXT, (size - _PAD) // _LINE)
+        middle = top + (size - len(lines) * _LINE) // 2
+        _write_lines(area, lines, left + _PAD, middle - _LINE // 4, colour)
     else:
         height, width = side.image.shape[:2]
         y, x = top + (size - height) // 2, left + (size - width) // 2
         area[y : y + height, x : x + width] = side.image
-    for number, caption in enumerate(side.captions[:_CAPTIONS], 1):
-        text = shortened(ascii_of(caption), size, _TEXT)
-        write(area, text, left, top + size + number * _LINE, _TEXT, _INK)
-
-
-def _draw_words(area: Image, words: str, left: int, top: int, size: int, colour: Colour) -> None:
-    """Words in place of a picture, in its middle."""
-    lines = wrapped(ascii_of(words), size - 2 * _PAD, _TEXT, (size - _PAD) // _LINE)
-    base = top + (size - len(lines) * _LINE) // 2
-    for line in lines:
-        base += _LINE
-        write(area, line, left + _PAD, base - _LINE // 4, _TEXT, colour)
