@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -15,15 +16,16 @@ from imgpipe.commands.base import CONTEXT, WithExamples
 from imgpipe.commands.outcome import outcome
 from imgpipe.errors import ExitCode, UsageError, nearest
 
-COMMANDS = ("run", "submit", "coordinator", "worker", "ops", "simulate", "status")
+COMMANDS = ("run", "submit", "coordinator", "worker", "try", "ops", "simulate", "status")
 
 
 class Commands(WithExamples, click.Group):
-    """Each command lives in the module of its name, as ``command``."""
+    """Each command lives in the module of its name (``try_`` where that is a keyword), as ``command``."""
 
     examples = (
         ("imgpipe run photos", "process a folder on this machine; results go to output_dir beside it"),
         ("imgpipe run photos --op resize:size=800x --format webp -o small", "other work, elsewhere"),
+        ("imgpipe try photos", "a few images first: look at the contact sheet"),
         ("imgpipe worker", "on each machine, and then"),
         ("imgpipe coordinator", "on one of them, beside a machines.txt that names them; and then"),
         ("imgpipe submit photos", "process a folder on all of them"),
@@ -35,7 +37,8 @@ class Commands(WithExamples, click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"imgpipe.commands.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"imgpipe.commands.{module}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

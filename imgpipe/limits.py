@@ -91,6 +91,14 @@ MACHINES_MAX = 10_000  # lines of machines.txt
 DIRECTORY_CACHE = 64  # folders kept open below one
 DIRECTORIES_OPEN = 256  # … and by a pool process for all its jobs: a quarter of the usual limit
 
+# --- trying a sample -----------------------------------------------------------------------------
+TRIED_MIN = 4  # the extremes, and two that are drawn: fewer say nothing of a spread
+TRIED_MAX = 48  # more pictures on a sheet of SHEET_SIDE_MAX would be too small for the words below them
+CANDIDATES_MAX = 64  # images whose headers are read to find odd ones …
+CANDIDATES_BYTES_MAX = 256 * 1024 * 1024  # … and their bytes in all: some seconds from a slow disk
+SHEET_SIDE_MAX = 4000  # pixels: every viewer and browser shows that
+SHEET_BYTES_MAX = 64 * 1024 * 1024  # a larger file is no sheet of ours, so it is not overwritten
+
 # --- waiting, for people ----------------------------------------------------------------------
 REPORT_EVERY_S = 10.0  # contract: a plain progress line every 10 s where there is no terminal
 FAILED_SHOWN = 20  # contract: failed images listed by a summary

@@ -26,7 +26,14 @@ HEAVY = ("cv2.", "numpy.")
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["submit", "--help"], ["run", "-h"], ["submit", ".", "-c", "127.0.0.1:1"], ["ops", "blur"]],
+    [
+        ["--help"],
+        ["submit", "--help"],
+        ["run", "-h"],
+        ["submit", ".", "-c", "127.0.0.1:1"],
+        ["ops", "blur"],
+        ["try", "-h"],
+    ],
 )
 def test_neither_opencv_nor_numpy_is_loaded(words: list[str]):
     assert loaded_after(f"from imgpipe.cli import main; main({words!r})", *HEAVY) == "[]"

@@ -16,7 +16,7 @@ TRANSITION = re.compile(r"^\| ([A-Z]+) \| ([A-Z_]+) \| ([A-Z]+) \| ([a-z ]+?) \|
 PURE = """
 errors limits schema frames rows facts protocol handshake machines scheduling records imaging.operations
 imaging.codecs imaging.naming imaging.recipe imaging.recipe_toml imaging.recipe_schema imaging.catalogue
-imaging.pixels
+imaging.pixels imaging.sheet imaging.lettering sampling
 """
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "threading", "subprocess", "os"}
 

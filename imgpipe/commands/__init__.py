@@ -11,6 +11,9 @@
 `progress`         what a person sees meanwhile
 `output`           what stands on stdout: text, ``--json``, a dry run
 `tables`           columns, drawn on a terminal and plain elsewhere
+`sheet_file`       where the contact sheet of ``try`` goes
+`trial_output`     what ``try`` tells: on the sheet, as text, as JSON
 `words`            small words: one image, two images
+`amounts`          durations and sizes
 =================  ==============================================================================
 """

@@ -198,6 +198,22 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return asking
 
 
+def fixed(*anew: str, **values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator above `job_options`: ``values`` are no options of the command, these are what they are.
+
+    Those in ``anew`` are no options either, until they are declared again above this.
+    """
+
+    def without(function: Callable[..., Any]) -> Callable[..., Any]:
+        gone = {*anew, *values}
+        narrowed = functools.wraps(function)(functools.partial(function, **values))
+        options: list[click.Parameter] = vars(function)["__click_params__"]
+        vars(narrowed)["__click_params__"] = [option for option in options if option.name not in gone]
+        return narrowed
+
+    return without
+
+
 _OWN = ("mode", "include", "exclude", "existing", "retries", "priority", "dry_run", "list_ignored")
 _RECIPE = ("format", "quality", "name", "metadata", "pages", "strict")
 

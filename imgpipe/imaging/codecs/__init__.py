@@ -1,19 +1,8 @@
 """Bytes ↔ pixels, for every format.
 
-`table`       which formats there are, how each is known, what each can hold
-`containers`  what a file says of itself, format by format, read without decoding; EXIF, ICC, XMP
-`metadata`    EXIF, ICC and XMP, carried beside the pixels
-`ceiling`     what a machine decodes at most
-`decoding`    looked at, held against the limits, decoded, mended, turned upright
-`reducing`    how far a JPEG may be reduced while it is decoded
-`animation`   frames of an animated PNG joined to pictures
-`netpbm`      PNM, read and written here; `bitmap`: BMP with masks, read here
-`encoding`    fitted to a format, written, and what was lost
-============  ==========================================================================================
-=======
 =============  ==========================================================================================
 `table`        which formats there are, how each is known, what each can hold
-`containers`   what a file says of itself, format by format, read without decoding; EXIF, ICC, XMP
+`containers`   what a file says of itself, read without decoding; what goes with its pixels
 `ceiling`      what a machine decodes at most
 `decoding`     looked at, held against the limits, decoded, mended, turned upright
 `reducing`     how far a JPEG may be reduced while it is decoded
