@@ -137,6 +137,7 @@ def run(
     metadata: str | None = None,
     pages: str | None = None,
     strict: bool | None = None,
+    luma: bool | None = None,
     mode: str = MODE,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -153,12 +154,12 @@ def run(
     ----------
     operations
         Words as after ``--op``: ``["grayscale", "blur:size=5"]``; one alone may be a text. Or give a
-        ``recipe``; the options from ``format`` to ``strict`` beat what it says.
+        ``recipe``; the options from ``format`` to ``luma`` beat what it says.
     name
         Template of an output's name, such as ``"{dir}/{stem}-small{ext}"``: see `imgpipe.imaging.naming`.
-    metadata, pages, strict
+    metadata, pages, strict, luma
         As the options of the command: ``keep`` or ``strip``; ``first``, ``all`` or ``error``; whether what a
-        decoder warns of is a failure.
+        decoder warns of is a failure; whether brightness alone is decoded where no more is needed.
     slots
         Pool processes in all; without it, as many as there are CPUs.
     loads
@@ -181,6 +182,7 @@ def run(
         "metadata": metadata,
         "pages": pages,
         "strict": strict,
+        "luma": luma,
     }
     if recipe is not None and operations:
         raise UsageError("operations and recipe both say what is done to each image: give one of them")

@@ -78,7 +78,9 @@ RECYCLE_GROWTH = 1024 * 1024 * 1024  # … or when its memory has grown by this 
 # --- files ------------------------------------------------------------------------------------
 DEPTH_OF_FOLDERS_MAX = 128  # folders within folders: deeper is a loop of links or of mounts
 IMAGE_BYTES_MAX = 2 * 1024 * 1024 * 1024  # one encoded image: OpenCV takes no larger buffer
-PIXELS_MAX = 100_000_000  # contract: one picture, all its frames together; a worker can be given another limit
+PIXELS_MAX = (
+    100_000_000  # contract: one picture, all its frames together; a worker can be given another limit
+)
 IMAGE_SIDE_MAX = 1 << 20  # pixels: OpenCV's own limit
 PAGES_MAX = 10_000  # pages or frames of one file: a long film as a GIF has fewer
 METADATA_MAX = 16 * 1024 * 1024  # bytes of one EXIF, ICC or XMP block: more is none, or a bomb

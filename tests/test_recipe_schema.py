@@ -126,6 +126,7 @@ OPTION_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "metadata": st.sampled_from(["keep", "strip"]),
     "pages": st.sampled_from(["first", "all", "error"]),
     "strict": st.booleans(),
+    "luma": st.booleans(),
     "pixels_max": st.integers(-1, 2**40 + 1),
 }
 

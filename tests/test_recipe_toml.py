@@ -120,7 +120,9 @@ def toml(value: object) -> str:
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(["format", "quality", "name", "metadata", "pages", "strict", "max-pixels", "zzz"]),
+    st.sampled_from(
+        ["format", "quality", "name", "metadata", "pages", "strict", "luma", "max-pixels", "zzz"]
+    ),
     st.sampled_from(["input", "output", "step"]),
     values,
 )

@@ -116,6 +116,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What a decoder warns of is a failure.",
     ),
     click.option(
+        "--luma/--no-luma",
+        default=None,
+        help="Where the first operation needs brightness alone, decode JPEGs in grey: faster, and values may "
+        "differ by 1.",
+    ),
+    click.option(
         "--max-pixels",
         type=PIXELS,
         metavar="N",
@@ -215,7 +221,7 @@ def fixed(*anew: str, **values: Any) -> Callable[[Callable[..., Any]], Callable[
 
 
 _OWN = ("mode", "include", "exclude", "existing", "retries", "priority", "dry_run", "list_ignored")
-_RECIPE = ("format", "quality", "name", "metadata", "pages", "strict")
+_RECIPE = ("format", "quality", "name", "metadata", "pages", "strict", "luma")
 
 
 def _recipe(words: tuple[str, ...], file: str | None, options: dict[str, Any]) -> Recipe:

@@ -143,6 +143,7 @@ class _Work:
             ceiling=self.ceiling.lowered(self.recipe.pixels_max),
             colour8=self.program.colour8,
             resampled=self.program.resampled,
+            luma=self.program.luma,
         )
 
     def _heard(self, hearing: Hearing) -> Picture:

@@ -47,6 +47,7 @@ class Program:
     steps: tuple[tuple[str, Callable[[Image], Image]], ...]
     colour8: bool
     resampled: Callable[[int, int], tuple[int, int]] | None = None
+    luma: bool = False
 
     def __call__(self, image: Image) -> Image:
         for _, step in self.steps:
@@ -69,6 +70,7 @@ class Recipe:
     pages: str = PAGES[0]
     strict: bool = False
     pixels_max: int = 0
+    luma: bool = False
 
     @classmethod
     def from_options(
@@ -227,7 +229,7 @@ def _bound(recipe: Recipe) -> Program:
     resampled = None
     if first.scales and first.size is not None:
         resampled = partial(first.size, **first.arguments(step))
-    return Program(steps, first.colour8, resampled)
+    return Program(steps, first.colour8, resampled, luma=recipe.luma and first.luma)
 
 
 def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Image], Image]:

@@ -67,10 +67,13 @@ def _word_of(name: str, words: tuple[str, ...]) -> Callable[[Any], str]:
     return check
 
 
-def _flag(given: Any) -> bool:
-    if type(given) is not bool:
-        raise UsageError(f"strict: expected true or false, got {elided(given)}")
-    return given
+def _flag_of(name: str) -> Callable[[Any], bool]:
+    def check(given: Any) -> bool:
+        if type(given) is not bool:
+            raise UsageError(f"{name}: expected true or false, got {elided(given)}")
+        return given
+
+    return check
 
 
 def _pixels(given: Any) -> int:
@@ -126,7 +129,7 @@ OPTIONS: tuple[Option, ...] = (
         "input",
         False,
         "what a decoder warns of is a failure",
-        _flag,
+        _flag_of("strict"),
         {"type": "boolean"},
     ),
     Option(
@@ -136,6 +139,14 @@ OPTIONS: tuple[Option, ...] = (
         "pixels of an image, all frames together; 0 is the limit of the machine, which this can only lower",
         _pixels,
         {"type": "integer", "minimum": 0, "maximum": _PIXELS_MAX},
+    ),
+    Option(
+        "luma",
+        "input",
+        False,
+        "decode JPEGs in grey where the first step needs brightness alone: faster, values may differ by 1",
+        _flag_of("luma"),
+        {"type": "boolean"},
     ),
 )
 

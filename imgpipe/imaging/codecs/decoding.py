@@ -71,6 +71,7 @@ def decode(
     ceiling: Ceiling | None = None,
     colour8: bool = False,
     resampled: Resampled | None = None,
+    luma: bool = False,
 ) -> Picture:
     """The picture in these bytes, upright, every frame ``(H, W)``, ``(H, W, 3)`` BGR or ``(H, W, 4)`` BGRA.
 
@@ -84,6 +85,9 @@ def decode(
         ``first``, ``all``, or ``error`` where there are several.
     resampled
         What the picture is going to be reduced to: a JPEG may then be decoded at 1/2, 1/4, 1/8.
+    luma
+        Only the picture's brightness is needed: a JPEG may be decoded in grey, whose values may differ by 1
+        from those of the colours.
 
     Raises
     ------
@@ -94,7 +98,11 @@ def decode(
     whole = pages == "all" and header.frames > 1
     try:
         factor = reduction(header, resampled) if codec is JPEG else 1
-        frames = _frames(codec, data, header, whole, factor, colour8)
+        frames: Sequence[Image]
+        if codec is JPEG:
+            frames = [_jpeg(data, header, factor, luma)]
+        else:
+            frames = _frames(codec, data, header, whole, colour8)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
     picture = Picture(
@@ -168,9 +176,7 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 # --- each format --------------------------------------------------------------------------------
 
 
-def _frames(
-    codec: Codec, data: bytes, header: Header, whole: bool, factor: int, colour8: bool
-) -> Sequence[Image]:
+def _frames(codec: Codec, data: bytes, header: Header, whole: bool, colour8: bool) -> Sequence[Image]:
     """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
     if codec is PNM:
         return [netpbm.decode(data, header)]
@@ -180,8 +186,6 @@ def _frames(
         return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
-    if codec is JPEG:
-        return [_one(data, _JPEG_FLAGS[factor, header.grey], codec, header)]
     if whole:
         return _several(data, header)
     return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
@@ -199,6 +203,13 @@ class _JpegFlags(dict[tuple[int, bool], int]):
 
 
 _JPEG_FLAGS = _JpegFlags()
+
+
+def _jpeg(data: bytes, header: Header, factor: int, luma: bool) -> Image:
+    """With ``luma``, brightness alone: libjpeg then gives Y of BT.601, as `pixels.grey` makes it of colours
+    that have been rounded."""
+    grey = header.grey or (luma and header.details == jpeg.YCC)
+    return _one(data, _JPEG_FLAGS[factor, grey], JPEG, header)
 
 
 def _one(data: bytes, flags: int, codec: Codec, header: Header) -> Image:

@@ -40,7 +40,7 @@ def identity(image: Image) -> Image:
     return image.copy()
 
 
-@operation(version=1, example="grayscale", channels=Channels.GREY)
+@operation(version=1, example="grayscale", channels=Channels.GREY, luma=True)
 def grayscale(image: Image) -> Image:
     """Turns colour into grey.
 

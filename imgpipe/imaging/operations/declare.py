@@ -141,6 +141,7 @@ class Step:
 class Operation:
     """A declared operation. Calling it applies it; keywords are the arguments of its function.
 
+    ``luma`` says that it needs the picture's brightness alone, grey with the weights of BT.601.
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
     first step, images are decoded that way. ``size`` is None where it depends on what is in the picture.
     ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
@@ -157,6 +158,7 @@ class Operation:
     size: SizeOf | None = field(repr=False)
     scales: bool
     colour8: bool
+    luma: bool
     check: Check = field(repr=False)
     parameters: tuple[Parameter, ...]
     help: str
@@ -261,6 +263,7 @@ def operation(
     size: SizeOf | None = same_size,
     scales: bool = False,
     colour8: bool = False,
+    luma: bool = False,
     check: Check = _no_check,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Decorator: declares the function below it as an operation named like it (``_`` at its end is dropped).
@@ -287,6 +290,7 @@ def operation(
             size=size,
             scales=scales,
             colour8=colour8,
+            luma=luma,
             check=check,
             parameters=_parameters(function, name),
             help=_first_sentence(text),

@@ -59,6 +59,7 @@ def edges(image: Image) -> Image:
     alpha=Alpha.DROPPED,
     depth=Depth.EIGHT,
     channels=Channels.GREY,
+    luma=True,
 )
 def canny(
     image: Image,
@@ -75,7 +76,7 @@ def canny(
     return cv2.Canny(with_depth(grey(image), "uint8"), low, high, apertureSize=aperture, L2gradient=l2)
 
 
-@operation(version=1, example="sobel:scale=2", alpha=Alpha.SEEN, channels=Channels.GREY)
+@operation(version=1, example="sobel:scale=2", alpha=Alpha.SEEN, channels=Channels.GREY, luma=True)
 def sobel(
     image: Image,
     *,
@@ -102,7 +103,7 @@ def sobel(
     return _magnitude(slope, scale, depth(image))
 
 
-@operation(version=1, example="laplacian:scale=4", alpha=Alpha.SEEN, channels=Channels.GREY)
+@operation(version=1, example="laplacian:scale=4", alpha=Alpha.SEEN, channels=Channels.GREY, luma=True)
 def laplacian(
     image: Image,
     *,

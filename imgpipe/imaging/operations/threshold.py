@@ -18,7 +18,7 @@ else:
     np = lazy("numpy")
 
 
-@operation(version=1, example="threshold:method=otsu", channels=Channels.GREY)
+@operation(version=1, example="threshold:method=otsu", channels=Channels.GREY, luma=True)
 def threshold(
     image: Image,
     *,

@@ -56,6 +56,7 @@ def header(data: bytes) -> Header:
         orientation=orientation(metadata),
         metadata=metadata,
         losses=tuple(losses),
+        details=components,
     )
 
 
@@ -151,6 +152,7 @@ def with_metadata(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
 
 
 _SEGMENT_MAX = 65_533  # a segment's length is 16 bits and counts itself
+YCC = 3  # components of a picture in colour
 _ICC_PART = _SEGMENT_MAX - len(_ICC) - 2
 
 
