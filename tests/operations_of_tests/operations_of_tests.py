@@ -111,9 +111,9 @@ def noted(image: Any, *, kind: Annotated[str, OneOf(*Note), Doc("of note")] = "w
     return image
 
 
-def run_noting(*arguments: Any) -> Any:
+def run_noting(*arguments: Any, **options: Any) -> Any:
     notes.clear()
-    outcome = processing.run(*arguments)
+    outcome = processing.run(*arguments, **options)
     return replace(outcome, notes=(*outcome.notes, *notes))
 
 
