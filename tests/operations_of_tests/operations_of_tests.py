@@ -118,4 +118,4 @@ def run_noting(*arguments: Any, **options: Any) -> Any:
 
 
 notes: list[tuple[str, str]] = []
-task.run = run_noting  # type: ignore[attr-defined, assignment]  # in the process that loads this package
+task.run = run_noting  # type: ignore[attr-defined]  # in the process that loads this package
