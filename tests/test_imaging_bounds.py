@@ -31,7 +31,7 @@ def test_formats_by_name_and_by_suffix():
     assert switched_off(["JPEG"]) == switched_off(["jpg"]) == switched_off([".JPG"]) == {"jpeg"}
     assert switched_off(["tif", "webp", "tiff"]) == {"tiff", "webp"}
     assert switched_off([]) == frozenset()
-    with pytest.raises(UsageError, match=r"expected one of bmp, .*, got 'wepb' \(did you mean 'webp'\?\)"):
+    with pytest.raises(UsageError, match=r"expected one of .*, got 'wepb' \(did you mean 'webp'\?\)"):
         switched_off(["jpeg", "wepb"])
 
 

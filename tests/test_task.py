@@ -121,9 +121,9 @@ def test_a_job_may_only_lower_the_ceiling(place, monkeypatch, asked, pixels):
     lowered = replace(Recipe.from_array(place.job.recipe), pixels_max=asked)
     monkeypatch.setattr(Recipe, "from_array", lambda array: lowered)
 
-    def watched(*arguments: Any) -> Outcome:
+    def watched(*arguments: Any, **options: Any) -> Outcome:
         given.append(arguments[3:])
-        return run(*arguments)
+        return run(*arguments, **options)
 
     monkeypatch.setattr(task, "run", watched)
     bounds = USUAL.limited(1000)
@@ -138,7 +138,7 @@ def test_a_job_may_only_lower_the_ceiling(place, monkeypatch, asked, pixels):
 def test_a_failure_after_memory_was_refused_is_one_of_memory(place, monkeypatch, kind):
     """As when `imdecode` gives nothing: OpenCV does not say why."""
 
-    def short_of_memory(*_: Any) -> Outcome:
+    def short_of_memory(*_: Any, **__: Any) -> Outcome:
         with pytest.raises(MemoryError):
             bytearray(1 << 60)
         return Outcome(None, ImageError(kind, "no decoder takes it"), (0, 1, 2, 3, 0))
@@ -172,7 +172,7 @@ CUT = ("warning", "x" * limits.NOTE_MAX)
 
 
 def outcome(data: bytes | None, failure: ImageError | None = None) -> Callable[..., Outcome]:
-    return lambda *_: Outcome(data, failure, (0, 1, 2, 3, 0), NOTED)
+    return lambda *_, **__: Outcome(data, failure, (0, 1, 2, 3, 0), NOTED)
 
 
 def test_notes_are_carried_with_the_row(place, monkeypatch):

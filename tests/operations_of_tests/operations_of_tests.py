@@ -111,11 +111,11 @@ def noted(image: Any, *, kind: Annotated[str, OneOf(*Note), Doc("of note")] = "w
     return image
 
 
-def run_noting(*arguments: Any) -> Any:
+def run_noting(*arguments: Any, **options: Any) -> Any:
     notes.clear()
-    outcome = processing.run(*arguments)
+    outcome = processing.run(*arguments, **options)
     return replace(outcome, notes=(*outcome.notes, *notes))
 
 
 notes: list[tuple[str, str]] = []
-task.run = run_noting  # type: ignore[attr-defined, assignment]  # in the process that loads this package
+task.run = run_noting  # type: ignore[attr-defined]  # in the process that loads this package
