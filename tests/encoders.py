@@ -89,7 +89,7 @@ def tiff_of(
     values: Any, bits: int, *, photometric: int = 1, palette: Any = None, reverse: bool = False
 ) -> bytes:
     """One strip of samples of so few bits; ``palette`` is ``(N, 3)``. ``reverse`` fills bytes from below."""
-    data = packed(values, bits).astype(np.uint8).tobytes()
+    data: bytes = packed(values, bits).astype(np.uint8).tobytes()
     if reverse:
         data = np.packbits(np.unpackbits(np.frombuffer(data, np.uint8)), bitorder="little").tobytes()
     height, width = values.shape
@@ -277,7 +277,7 @@ def pam(pixels: Any, white: int = 0) -> bytes:
 def pfm(pixels: Any, order: str = "<") -> bytes:
     kind, scale = (b"f" if pixels.ndim == 2 else b"F"), (b"-1.0" if order == "<" else b"1.0")
     head = b"P%s\n%d %d\n%s\n" % (kind, *pixels.shape[1::-1], scale)
-    return head + pixels[::-1].astype(order + "f4").tobytes()
+    return head + bytes(pixels[::-1].astype(order + "f4").tobytes())
 
 
 def _samples(pixels: Any, white: int) -> bytes:
@@ -344,7 +344,7 @@ def run_lengths(index: Any, bits: int) -> bytes:
 def _stretch(values: list[int], bits: int) -> bytes:
     if len(values) < 3:  # too short for one: single runs
         return b"".join(bytes((1, value * (17 if bits == 4 else 1))) for value in values)
-    data = packed(np.array([values]), bits).astype(np.uint8).tobytes()
+    data: bytes = packed(np.array([values]), bits).astype(np.uint8).tobytes()
     return bytes((0, len(values))) + data + b"\0" * (len(data) % 2)
 
 

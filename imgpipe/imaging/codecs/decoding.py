@@ -262,10 +262,10 @@ def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     whole_ones = [image for image in found if image is not None]
     if len(whole_ones) < len(wanted):
         raise damaged("its TIFF data cannot be decoded")
-    found = [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
+    mended = [_mended(image, every[number]) for image, number in zip(whole_ones, wanted, strict=True)]
     if tiff.ORIENTATION not in every[wanted[0]].entries:  # it stands in XMP, where OpenCV does not look
-        found[0] = upright(found[0], header.orientation)
-    return found
+        mended[0] = upright(mended[0], header.orientation)
+    return mended
 
 
 def _mended(image: Image, page: tiff.Page) -> Image:

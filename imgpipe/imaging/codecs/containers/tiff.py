@@ -321,7 +321,8 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
                 fields.append(_field(result, tag, kind, block))
         result += b"\0" * (len(result) % 2)
         struct.pack_into("<I", result, link, len(result))
-        result += struct.pack("<H", len(fields)) + b"".join(sorted(fields, key=lambda field: field[1::-1]))
+        fields.sort(key=lambda field: field[1::-1])  # by tag, which is little-endian
+        result += struct.pack("<H", len(fields)) + b"".join(fields)
         link = len(result)
         result += bytes(4)
         at, number = following, number + 1
