@@ -285,6 +285,37 @@ def _samples(pixels: Any, white: int) -> bytes:
     return samples
 
 
+# --- GIF ----------------------------------------------------------------------------------------
+
+
+def gif(canvas: tuple[int, int], frames: Sequence[tuple[Any, Any, int, int, int, int]]) -> bytes:
+    """Frames ``(indices, palette of 256, left, top, disposal, transparent index or -1)``; ``canvas``: height,
+    width. Each is shown for 50 ms."""
+    parts = [b"GIF89a" + struct.pack("<HHBBB", *canvas[::-1], 0x70, 0, 0)]
+    for index, colours, left, top, disposal, hidden in frames:
+        flags = disposal << 2 | (hidden >= 0)
+        parts.append(b"!\xf9\x04" + struct.pack("<BHBB", flags, 5, max(0, hidden), 0))
+        parts.append(b"," + struct.pack("<HHHHB", left, top, *index.shape[::-1], 0x87))
+        parts.append(colours.astype(np.uint8).tobytes() + b"\x08" + _sub_blocks(_unpacked_lzw(index)))
+    return b"".join(parts) + b";"
+
+
+def _unpacked_lzw(index: Any) -> bytes:
+    """Codes of 9 bits, cleared before they would need 10."""
+    codes = []
+    for number, value in enumerate(index.ravel().tolist()):
+        codes += [256, value] if number % 200 == 0 else [value]
+    bits = 0
+    for number, code in enumerate([*codes, 257]):
+        bits |= code << (9 * number)
+    return bits.to_bytes((9 * (len(codes) + 1) + 7) // 8, "little")
+
+
+def _sub_blocks(data: bytes) -> bytes:
+    parts = [data[at : at + 255] for at in range(0, len(data), 255)]
+    return b"".join(bytes((len(part),)) + part for part in parts) + b"\0"
+
+
 # --- BMP ----------------------------------------------------------------------------------------
 
 

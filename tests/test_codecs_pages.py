@@ -328,6 +328,54 @@ def visible(pixels: Any) -> Any:
     return np.where(pixels[:, :, 3:] > 0, pixels, 0)
 
 
+def gif_shown(frames: Any) -> list[Any]:
+    """As browsers do it: the canvas is transparent at first, and where a frame is cleared.
+
+    Pillow fills it with the colour of a background, if nothing in the file is transparent.
+    """
+    canvas, result = np.zeros((*SIZE, 4), np.uint8), []
+    for index, colours, left, top, disposal, hidden in frames:
+        before = canvas.copy()
+        place = np.s_[top : top + index.shape[0], left : left + index.shape[1]]
+        opaque = np.dstack([colours[index], np.full(index.shape, 255)])
+        canvas[place] = np.where((index == hidden)[:, :, np.newaxis], canvas[place], opaque)
+        result.append(canvas.copy())
+        if disposal == 2:
+            canvas[place] = 0
+        elif disposal == 3:
+            canvas = before
+    return result
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_any_gif_shows_what_browsers_show(data):
+    def one(number: int) -> Any:
+        height, width = (data.draw(st.integers(1, n)) for n in SIZE)
+        left, top = (data.draw(st.integers(0, n)) for n in (SIZE[1] - width, SIZE[0] - height))
+        rng = np.random.default_rng(number)
+        index, colours = rng.integers(0, 6, (height, width)), rng.integers(0, 256, (256, 3))
+        return index, colours, left, top, data.draw(st.integers(0, 3)), data.draw(st.sampled_from([-1, 0, 5]))
+
+    frames = [one(number) for number in range(data.draw(st.integers(1, 4)))]
+    made = encoders.gif(SIZE, frames)
+    found = codecs.decode(made, pages="all").frames
+    for picture, wanted in zip(found, gif_shown(frames), strict=True):
+        assert np.array_equal(visible(with_alpha(rgb(picture))), wanted)
+    first = codecs.decode(made).frames[0]
+    assert np.array_equal(visible(with_alpha(rgb(first))), gif_shown(frames)[0])
+
+
+def test_pillow_sees_the_same_gif_where_it_is_covered():
+    frames = [(np.arange(600).reshape(SIZE) % 7, noise(3, size=(1, 256))[0], 0, 0, 1, -1)]
+    frames += [(np.arange(35).reshape(5, 7) % n, frames[0][1], n, 2 * n, 1, 0) for n in (3, 4, 5)]
+    made = encoders.gif(SIZE, frames)
+    found = codecs.decode(made, pages="all")
+    assert found.durations == (50,) * 4
+    for picture, wanted in zip(found.frames, seen(made)[0], strict=True):
+        assert np.array_equal(rgb(picture)[:, :, :3], wanted)
+
+
 @pytest.mark.parametrize("suffix", ["webp", "avif"])
 def test_frames_of_webp_and_avif_with_transparency(suffix):
     frames = [moving(n) for n in range(4)]
