@@ -173,8 +173,9 @@ def test_tiff_carries_icc_and_xmp(suffix):
 def test_what_a_target_cannot_carry_is_told(target):
     data = source("jpg", encoders.exif(1), encoders.icc(), encoders.xmp(1))
     outcome = done(data, "jpg", target)
-    assert [kind for kind, _ in outcome.notes] == ["exif", "icc", "xmp"]
-    assert all("is lost" in text for _, text in outcome.notes)
+    told = [(kind, text) for kind, text in outcome.notes if kind != "depth"]  # of colours, for GIF
+    assert [kind for kind, _ in told] == ["exif", "icc", "xmp"]
+    assert all("is lost" in text for _, text in told)
 
 
 @pytest.mark.parametrize("target", ["jpg", "png", "tif"])
