@@ -89,7 +89,7 @@ def tiff_of(
     values: Any, bits: int, *, photometric: int = 1, palette: Any = None, reverse: bool = False
 ) -> bytes:
     """One strip of samples of so few bits; ``palette`` is ``(N, 3)``. ``reverse`` fills bytes from below."""
-    data = packed(values, bits).astype(np.uint8).tobytes()
+    data: bytes = packed(values, bits).astype(np.uint8).tobytes()
     if reverse:
         data = np.packbits(np.unpackbits(np.frombuffer(data, np.uint8)), bitorder="little").tobytes()
     height, width = values.shape
@@ -277,12 +277,43 @@ def pam(pixels: Any, white: int = 0) -> bytes:
 def pfm(pixels: Any, order: str = "<") -> bytes:
     kind, scale = (b"f" if pixels.ndim == 2 else b"F"), (b"-1.0" if order == "<" else b"1.0")
     head = b"P%s\n%d %d\n%s\n" % (kind, *pixels.shape[1::-1], scale)
-    return head + pixels[::-1].astype(order + "f4").tobytes()
+    return head + bytes(pixels[::-1].astype(order + "f4").tobytes())
 
 
 def _samples(pixels: Any, white: int) -> bytes:
     samples: bytes = pixels.astype(">u2" if white > 255 else np.uint8).tobytes()
     return samples
+
+
+# --- GIF ----------------------------------------------------------------------------------------
+
+
+def gif(canvas: tuple[int, int], frames: Sequence[tuple[Any, Any, int, int, int, int]]) -> bytes:
+    """Frames ``(indices, palette of 256, left, top, disposal, transparent index or -1)``; ``canvas``: height,
+    width. Each is shown for 50 ms."""
+    parts = [b"GIF89a" + struct.pack("<HHBBB", *canvas[::-1], 0x70, 0, 0)]
+    for index, colours, left, top, disposal, hidden in frames:
+        flags = disposal << 2 | (hidden >= 0)
+        parts.append(b"!\xf9\x04" + struct.pack("<BHBB", flags, 5, max(0, hidden), 0))
+        parts.append(b"," + struct.pack("<HHHHB", left, top, *index.shape[::-1], 0x87))
+        parts.append(colours.astype(np.uint8).tobytes() + b"\x08" + _sub_blocks(_unpacked_lzw(index)))
+    return b"".join(parts) + b";"
+
+
+def _unpacked_lzw(index: Any) -> bytes:
+    """Codes of 9 bits, cleared before they would need 10."""
+    codes = []
+    for number, value in enumerate(index.ravel().tolist()):
+        codes += [256, value] if number % 200 == 0 else [value]
+    bits = 0
+    for number, code in enumerate([*codes, 257]):
+        bits |= code << (9 * number)
+    return bits.to_bytes((9 * (len(codes) + 1) + 7) // 8, "little")
+
+
+def _sub_blocks(data: bytes) -> bytes:
+    parts = [data[at : at + 255] for at in range(0, len(data), 255)]
+    return b"".join(bytes((len(part),)) + part for part in parts) + b"\0"
 
 
 # --- BMP ----------------------------------------------------------------------------------------
@@ -344,7 +375,7 @@ def run_lengths(index: Any, bits: int) -> bytes:
 def _stretch(values: list[int], bits: int) -> bytes:
     if len(values) < 3:  # too short for one: single runs
         return b"".join(bytes((1, value * (17 if bits == 4 else 1))) for value in values)
-    data = packed(np.array([values]), bits).astype(np.uint8).tobytes()
+    data: bytes = packed(np.array([values]), bits).astype(np.uint8).tobytes()
     return bytes((0, len(values))) + data + b"\0" * (len(data) % 2)
 
 

@@ -93,7 +93,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
 def tiff(data: bytes, number: int = 0) -> Any:
     """A page, by tifffile; it has no LZW without another package, so that is written out here."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[number]
+        page: Any = file.pages[number]
         if page.compression != tifffile.COMPRESSION.LZW:
             return page.asarray()
         strips = [
@@ -105,14 +105,10 @@ def tiff(data: bytes, number: int = 0) -> Any:
 
 def _predicted(raw: bytes, page: Any) -> Any:
     shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
-    if page.predictor == 3:
-        planes = np.frombuffer(raw, np.uint8).reshape(shape[0], -1, shape[2])
-        planes = np.cumsum(planes, axis=1, dtype=np.uint8).reshape(shape[0], 4, -1)
-        samples = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(">f4").reshape(shape)
-    else:
-        samples = np.frombuffer(raw, page.dtype.newbyteorder(page.parent.byteorder)).reshape(shape)
-        if page.predictor == 2:
-            samples = np.cumsum(samples, axis=1, dtype=page.dtype)
+    samples = np.frombuffer(raw, page.dtype.newbyteorder(page.parent.byteorder)).reshape(shape)
+    assert page.predictor in (1, 2)
+    if page.predictor == 2:
+        samples = np.cumsum(samples, axis=1, dtype=page.dtype)
     return np.squeeze(samples, 2) if shape[2] == 1 else samples
 
 
@@ -120,7 +116,7 @@ def lzw(data: bytes) -> bytes:
     """TIFF 6.0, section 13."""
     bits, at, width = int.from_bytes(data, "big"), 8 * len(data), 9
     table: list[bytes] = []
-    before, result = b"", []
+    before, result = b"", list[bytes]()
     while True:
         at -= width
         code = bits >> at & ((1 << width) - 1)

@@ -61,6 +61,40 @@ def test_a_profile_for_cmyk_is_not_carried_to_other_colours():
     assert codecs.decode(data).metadata.icc == b""
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"progressive": True},
+        {"subsampling": "4:1:1"},
+        {"subsampling": "4:2:2"},
+        {"subsampling": "4:2:0"},
+        {"restart_marker_rows": 1},
+    ],
+    ids=str,
+)
+def test_other_kinds_of_jpeg(options):
+    data = by_pillow(smooth(3), "JPEG", **options)
+    check(data, np.asarray(readers.opened(data)), bound=1)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (1, 0xC3, "lossless"),
+        (1, 0xC9, "arithmetic"),
+        (4, 12, "12 bits"),
+        (6, 0, "does not say its size"),
+        (9, 2, "2 components"),
+    ],
+)
+def test_a_jpeg_that_nobody_here_reads_is_refused(place, value, reason):
+    data = bytearray(by_pillow(smooth(3, size=(40, 56)), "JPEG"))
+    data[data.index(b"\xff\xc0") + place] = value
+    message = refused(bytes(data))
+    assert message.startswith("not supported")
+    assert reason in message
+
+
 def test_rgb_jpeg():
     data = by_pillow(COLOUR, "JPEG", keep_rgb=True, quality=100)
     check(data, np.asarray(readers.opened(data)), bound=1)
@@ -84,6 +118,13 @@ class TestPngOfFewBits:
         data = png(index, bits=bits, palette=colours, between=trns, interlaced=interlaced)
         check(data, np.dstack([colours[index], alpha[index]]))
         assert np.array_equal(np.asarray(readers.opened(data).convert("RGBA")), decoded(data))
+
+    def test_more_transparency_than_colours_is_left_out(self, bits, interlaced):
+        colours, index = palette(2**bits), indices(2**bits)
+        alpha = np.arange(2**bits + 3).astype(np.uint8)
+        trns = chunk(b"tRNS", alpha.tobytes())
+        data = png(index, bits=bits, palette=colours, between=trns, interlaced=interlaced)
+        check(data, np.dstack([colours[index], alpha[index]]))
 
     def test_grey(self, bits, interlaced):
         index = indices(2**bits)

@@ -50,7 +50,8 @@ def test_size_and_frames_are_those_pillow_finds(suffix, kind):
         size, frames = image.size, getattr(image, "n_frames", 1)
     except OSError:  # colours of 16 bits: tifffile knows them
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            size, frames = (file.pages[0].imagewidth, file.pages[0].imagelength), len(file.pages)
+            page: Any = file.pages[0]
+            size, frames = (page.imagewidth, page.imagelength), len(file.pages)
     header = inspected(data)
     assert ((header.width, header.height), header.frames) == (size, frames)
 

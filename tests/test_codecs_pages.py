@@ -42,7 +42,7 @@ def animated(suffix: str, frames: list[Image.Image], **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def seen(data: bytes | None, mode: str = "RGB") -> tuple[list[Any], list[float], int | None]:
+def seen(data: bytes | None, mode: str = "RGB") -> tuple[list[Any], list[float | None], int | None]:
     """Frames, how long each is shown, and how often all are repeated: by Pillow."""
     assert data is not None
     image = Image.open(io.BytesIO(data))
@@ -130,7 +130,7 @@ def test_tiff_tells_that_it_has_no_timing():
     outcome = done(animated("gif", film()), "gif", "tif")
     assert [kind for kind, _ in outcome.notes] == ["timing"]
     for number, wanted in enumerate(film()):
-        assert np.array_equal(readers.tiff(outcome.data or b"", number), wanted)
+        assert np.array_equal(readers.tiff(outcome.data or b"", number), np.asarray(wanted))
 
 
 def test_a_frame_without_a_time_keeps_none_and_one_frame_is_no_animation():
@@ -326,6 +326,54 @@ def moving(number: int) -> Image.Image:
 def visible(pixels: Any) -> Any:
     """What nobody can see has no colour."""
     return np.where(pixels[:, :, 3:] > 0, pixels, 0)
+
+
+def gif_shown(frames: Any) -> list[Any]:
+    """As browsers do it: the canvas is transparent at first, and where a frame is cleared.
+
+    Pillow fills it with the colour of a background, if nothing in the file is transparent.
+    """
+    canvas, result = np.zeros((*SIZE, 4), np.uint8), []
+    for index, colours, left, top, disposal, hidden in frames:
+        before = canvas.copy()
+        place = np.s_[top : top + index.shape[0], left : left + index.shape[1]]
+        opaque = np.dstack([colours[index], np.full(index.shape, 255)])
+        canvas[place] = np.where((index == hidden)[:, :, np.newaxis], canvas[place], opaque)
+        result.append(canvas.copy())
+        if disposal == 2:
+            canvas[place] = 0
+        elif disposal == 3:
+            canvas = before
+    return result
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_any_gif_shows_what_browsers_show(data):
+    def one(number: int) -> Any:
+        height, width = (data.draw(st.integers(1, n)) for n in SIZE)
+        left, top = (data.draw(st.integers(0, n)) for n in (SIZE[1] - width, SIZE[0] - height))
+        rng = np.random.default_rng(number)
+        index, colours = rng.integers(0, 6, (height, width)), rng.integers(0, 256, (256, 3))
+        return index, colours, left, top, data.draw(st.integers(0, 3)), data.draw(st.sampled_from([-1, 0, 5]))
+
+    frames = [one(number) for number in range(data.draw(st.integers(1, 4)))]
+    made = encoders.gif(SIZE, frames)
+    found = codecs.decode(made, pages="all").frames
+    for picture, wanted in zip(found, gif_shown(frames), strict=True):
+        assert np.array_equal(visible(with_alpha(rgb(picture))), wanted)
+    first = codecs.decode(made).frames[0]
+    assert np.array_equal(visible(with_alpha(rgb(first))), gif_shown(frames)[0])
+
+
+def test_pillow_sees_the_same_gif_where_it_is_covered():
+    frames = [(np.arange(600).reshape(SIZE) % 7, noise(3, size=(1, 256))[0], 0, 0, 1, -1)]
+    frames += [(np.arange(35).reshape(5, 7) % n, frames[0][1], n, 2 * n, 1, 0) for n in (3, 4, 5)]
+    made = encoders.gif(SIZE, frames)
+    found = codecs.decode(made, pages="all")
+    assert found.durations == (50,) * 4
+    for picture, wanted in zip(found.frames, seen(made)[0], strict=True):
+        assert np.array_equal(rgb(picture)[:, :, :3], wanted)
 
 
 @pytest.mark.parametrize("suffix", ["webp", "avif"])

@@ -135,7 +135,9 @@ def header(width: int, height: int, turned: int = 1) -> Any:
 
 
 def thumbnail(side: int) -> Any:
-    return partial(find("thumbnail").size, size=side)  # type: ignore[arg-type]  # it has a size
+    size_of = find("thumbnail").size
+    assert size_of is not None
+    return partial(size_of, size=side)
 
 
 @pytest.mark.parametrize(

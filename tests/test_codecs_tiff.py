@@ -104,12 +104,17 @@ class TestAlphaOfTiff:
         assert [kind for kind, _ in codecs.decode(data).remarks] == ["alpha"]
 
 
-def test_alpha_of_grey_tiffs_is_told():
-    pixels = noise(2)
-    data = encoders.tiff(pixels, planarconfig="contig")
-    check(data, pixels[:, :, 0])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_what_stands_beside_grey_is_left_out_and_told_or_refused(channels, photometric):
+    options: dict[str, Any] = {"photometric": photometric, "planarconfig": "contig"}
+    options["extrasamples"] = ["unassalpha", "unspecified", "unspecified"][: channels - 1]
+    pixels = noise(channels)
+    data = encoders.tiff(pixels, **options)
+    check(data, pixels[:, :, 0] if photometric == "minisblack" else 255 - pixels[:, :, 0])
     assert [kind for kind, _ in codecs.decode(data).remarks] == ["alpha"]
-    assert "a channel beside grey" in refused(encoders.tiff(noise(2, "float32"), planarconfig="contig"))
+    for depth in ("uint16", "float32"):
+        assert "a channel beside grey" in refused(encoders.tiff(noise(channels, depth), **options))
 
 
 @pytest.mark.parametrize(

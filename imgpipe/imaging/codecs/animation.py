@@ -1,11 +1,15 @@
-"""Frames of an animated PNG, joined to whole pictures. W3C, *PNG (Third Edition)*, section 11.3.6.2."""
+"""Frames of an animated PNG or GIF, joined to whole pictures.
+
+W3C, *PNG (Third Edition)*, section 11.3.6.2. GIF says less; as everywhere, its canvas is transparent at first
+and where a frame is disposed of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from imgpipe.imaging.codecs.containers.png import Frame
+from imgpipe.imaging.codecs.containers.header import Frame
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import WHITE, Image, depth, with_alpha
 
@@ -38,6 +42,9 @@ def joined(frames: Sequence[Frame], decoded: Callable[[int], Image], width: int,
 def over(top: Image, below: Image) -> Image:
     """Porter and Duff, *Compositing digital images* (1984): ``top`` over ``below``, both straight BGRA."""
     white = WHITE[depth(top)]
+    opaque = top[:, :, 3:] == white
+    if (opaque | (top[:, :, 3:] == 0)).all():  # as in every GIF: no arithmetic
+        return np.where(opaque, top, below)
     alpha, under = top[:, :, 3:] / white, below[:, :, 3:] / white
     covered = alpha + under * (1 - alpha)
     weight = np.divide(alpha, covered, out=np.zeros_like(alpha), where=covered > 0)

@@ -8,6 +8,7 @@ what                                                   how
 =====================================================  ====================================================
 orientation: it drops alpha, or turns nothing          read from the container, applied once
 animated PNG: crashes                                  plain PNGs of each frame, joined in `animation`
+GIF: frames are joined wrong                           the same, with a GIF of each frame
 PNG with one transparent colour                        compared with the pixels, as alpha
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
@@ -31,14 +32,15 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import jp2, jpeg, png, tiff
-from imgpipe.imaging.codecs.containers.header import Header, damaged
+from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
 from imgpipe.imaging.codecs.table import (
     AVIF,
     BMP,
     CODECS,
+    GIF,
     JP2,
     JPEG,
     PNG,
@@ -182,6 +184,8 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool, colour8: boo
         return [netpbm.decode(data, header)]
     if codec is PNG:
         return _png(header, whole, colour8)
+    if codec is GIF:
+        return _gif(header, whole)
     if codec is BMP:
         return [_bmp(data, header)]
     if codec is TIFF:
@@ -254,6 +258,19 @@ def _keyed(image: Image, transparent: tuple[int, ...], header: Header) -> Image:
     colour = [value * stretch for value in transparent][::-1]  # blue, green, red
     hidden = np.all(np.atleast_3d(image) == np.array(colour), axis=2)
     return pixels.joined(image, np.where(hidden, 0, white).astype(image.dtype))
+
+
+def _gif(header: Header, whole: bool) -> Sequence[Image]:
+    frames: list[Frame] = header.details if whole else header.details[:1]
+
+    def decoded(number: int) -> Image:
+        frame = frames[number]
+        image = _one(gif.clean(frame), cv2.IMREAD_UNCHANGED, GIF, header)
+        if image.shape[:2] != (frame.height, frame.width):
+            raise damaged(f"frame {number + 1} is not of the size it says")
+        return image
+
+    return animation.joined(frames, decoded, header.width, header.height)
 
 
 def _bmp(data: bytes, header: Header) -> Image:

@@ -1,4 +1,8 @@
-"""GIF: its blocks. CompuServe, *Graphics Interchange Format, Version 89a*; Netscape's block for loops."""
+"""GIF: its blocks, and the GIFs of one frame that OpenCV is given instead of the file.
+
+OpenCV clears with black where a frame is disposed of, forgets what was there before, and makes what no frame
+covers opaque. CompuServe, *Graphics Interchange Format, Version 89a*; Netscape's block for loops.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import struct
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading
+from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, reading
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
+_HIDDEN, _INTERLACED = 0x01, 0x40  # flags: one colour is transparent; rows lie in four passes
+_DISPOSALS = {2: 1, 3: 2}  # to a frame's: clear, restore; all others leave it
 
 
 def header(data: bytes) -> Header:
@@ -32,23 +38,24 @@ class _Walk:
         self._width, self._height, flags = struct.unpack_from("<HHB", data, 6)
         if not self._width or not self._height:
             raise damaged("a picture without size")
-        self._global = bool(flags & 0x80)
-        self._at = 13 + (3 * 2 ** ((flags & 7) + 1) if self._global else 0)
-        self._durations: list[int] = []
-        self._duration, self._loops = 0, 1
+        self._at = 13 + _table(flags)
+        self._palette = flags & 7, memoryview(data)[13 : self._at]
+        self._frames: list[Frame] = []
+        self._control, self._loops = (0, 0, 0), 1  # flags, delay, transparent colour
         while self._block():
             pass
 
     def header(self) -> Header:
-        if not self._durations:
+        if not self._frames:
             raise damaged("no picture in it")
-        animated = len(self._durations) > 1
+        animated = len(self._frames) > 1
         return Header(
             self._width,
             self._height,
-            frames=len(self._durations),
-            durations=tuple(self._durations) if animated else (),
+            frames=len(self._frames),
+            durations=tuple(frame.duration for frame in self._frames) if animated else (),
             loops=self._loops,
+            details=self._frames,
         )
 
     def _block(self) -> bool:
@@ -67,8 +74,7 @@ class _Walk:
     def _extension(self, label: int) -> None:
         data, start = self._data, self._at + 3
         if label == _CONTROL:
-            (delay,) = struct.unpack_from("<H", data, start + 1)
-            self._duration = 10 * delay
+            self._control = struct.unpack_from("<BHB", data, start)
         elif label == _APPLICATION and data[start : start + 11] == b"NETSCAPE2.0":
             (times,) = struct.unpack_from("<H", data, start + 13)
             self._loops = times + 1 if times else 0
@@ -77,17 +83,24 @@ class _Walk:
     def _image(self) -> None:
         left, top, width, height, flags = struct.unpack_from("<HHHHB", self._data, self._at + 1)
         if not width or not height or left + width > self._width or top + height > self._height:
-            raise damaged(f"frame {len(self._durations) + 1} does not lie within the picture")
-        if not flags & 0x80 and not self._global:
-            raise damaged("a frame without colours")
-        if len(self._durations) >= limits.PAGES_MAX:
+            raise damaged(f"frame {len(self._frames) + 1} does not lie within the picture")
+        if len(self._frames) >= limits.PAGES_MAX:
             raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} frames")
-        start = self._at + 10 + (3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0)
+        view, start = memoryview(self._data), self._at + 10 + _table(flags)
+        size, palette = (flags & 7, view[self._at + 10 : start]) if flags & 0x80 else self._palette
+        if not palette:
+            raise damaged("a frame without colours")
         if not 1 <= self._data[start] <= 8:
             raise damaged(f"codes of {self._data[start]} bits")
-        self._durations.append(self._duration)
-        self._duration = 0
+        how, delay, hidden = self._control
+        self._control = (0, 0, 0)
         self._skip(start + 1)
+        frame = Frame(width, height, left, top, 10 * delay, _DISPOSALS.get(how >> 2 & 7, 0), over=True)
+        head = struct.pack("<6sHHBBB", b"GIF89a", width, height, 0xF0 | size, 0, 0)
+        control = struct.pack("<3sBHBB", b"!\xf9\x04", how & _HIDDEN, 0, hidden, 0)
+        place = struct.pack("<BHHHHB", _IMAGE, 0, 0, width, height, flags & _INTERLACED)
+        frame.data = [head, palette, control + place, view[start : self._at], b";"]
+        self._frames.append(frame)
 
     def _skip(self, at: int) -> None:
         """Past sub-blocks, each with its length before it, and the empty one that ends them."""
@@ -95,3 +108,13 @@ class _Walk:
         while data[at]:
             at += 1 + data[at]
         self._at = at + 1
+
+
+def _table(flags: int) -> int:
+    """Bytes of the table of colours that follows a block with these flags."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def clean(frame: Frame) -> bytes:
+    """A GIF of this frame alone, in its own size."""
+    return b"".join(frame.data)

@@ -67,6 +67,24 @@ class Header:
         return "float32" if self.floating else "uint16" if self.bits > 8 else "uint8"
 
 
+@dataclass(slots=True)
+class Frame:
+    """A frame of an animated PNG or GIF: its place on the canvas, and how it is joined to what is there.
+
+    ``duration`` in ms. ``disposal``: 0 leaves it there, 1 clears its place, 2 restores what was there before.
+    ``over``: it is laid over what is there, else it replaces that. ``data``: the parts its pixels are in.
+    """
+
+    width: int
+    height: int
+    left: int
+    top: int
+    duration: int
+    disposal: int
+    over: bool
+    data: list[bytes | memoryview] = field(default_factory=list, repr=False)
+
+
 def damaged(what: str) -> ImageError:
     """It is an image of a known format, and no sound one."""
     return ImageError(Kind.UNREADABLE, f"damaged: {what}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging.codecs.containers.header import (
+    Frame,
     Header,
     damaged,
     parts_max,
@@ -31,24 +32,6 @@ _DEFLATE_MAX = 1032  # times: the most deflate can shrink, 258 bytes to a quarte
 _LOSSES_MAX = 8  # kinds of chunks whose wrong checksums are told
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
-
-
-@dataclass(slots=True)
-class Frame:
-    """A frame of an animation: its place on the canvas, and how it is joined to what is there.
-
-    ``duration`` in ms. ``disposal``: 0 leaves it there, 1 clears its place, 2 restores what was there before.
-    ``over``: it is laid over what is there, else it replaces that.
-    """
-
-    width: int
-    height: int
-    left: int
-    top: int
-    duration: int
-    disposal: int
-    over: bool
-    data: list[memoryview] = field(default_factory=list, repr=False)
 
 
 @dataclass(slots=True)

@@ -303,7 +303,7 @@ def _readable(page: Page) -> None:
         raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
     if page.samples > 4 or page.samples < (3 if page.photometric == RGB else 1):
         raise unsupported(f"a TIFF of {page.samples} channels")
-    if page.floating and page.samples == 2:
+    if page.bits > 8 and page.samples > page.colours == 1:
         raise unsupported(f"{kind}, with a channel beside grey")
     if page.packing not in _PACKINGS:
         raise unsupported(f"a TIFF compressed in way {page.packing}")
