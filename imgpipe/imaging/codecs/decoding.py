@@ -29,12 +29,13 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import bmp, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
 from imgpipe.imaging.codecs.table import (
     AVIF,
+    BMP,
     CODECS,
     JP2,
     JPEG,
@@ -204,10 +205,18 @@ def _one(data: bytes, flags: int, codec: Codec, header: Header) -> Image:
 
 
 def _undecodable(data: bytes, codec: Codec, header: Header) -> ImageError:
-    cut = (codec is JPEG and not jpeg.is_whole(data)) or (codec is JP2 and not jp2.is_whole(data, header))
-    if cut:
+    if not _is_whole(data, codec, header):
         return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
     return damaged(f"its {codec.name} data cannot be decoded")
+
+
+def _is_whole(data: bytes, codec: Codec, header: Header) -> bool:
+    """For the formats where only the pixels tell whether they are all there."""
+    if codec is JPEG:
+        return jpeg.is_whole(data)
+    if codec is JP2:
+        return jp2.is_whole(data, header)
+    return codec is not BMP or bmp.is_whole(data)
 
 
 def _several(data: bytes, header: Header) -> Sequence[Image]:

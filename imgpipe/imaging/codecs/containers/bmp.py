@@ -8,6 +8,7 @@ from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, t
 
 _CORE = 12
 _RLE = (1, 2)
+_END = b"\0\1"
 
 
 def header(data: bytes) -> Header:
@@ -29,6 +30,26 @@ def header(data: bytes) -> Header:
     if start > len(data):
         raise truncated(data)
     return Header(width, abs(height), alpha=bits in (16, 32))
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether run lengths go on to their end mark. All other pixels have been counted."""
+    (start,) = struct.unpack_from("<I", data, 10)
+    packing = _sides(data)[3]
+    at = start
+    while packing in _RLE and data[at : at + 2] != _END:
+        if at + 2 > len(data):
+            return False
+        count, value = data[at], data[at + 1]
+        at += 2 if count else _escape(value, packing)
+    return True
+
+
+def _escape(value: int, packing: int) -> int:
+    """Bytes of an escape: the end of a row, a jump, or so many pixels as they are, in whole words."""
+    if value < 3:
+        return 4 if value == 2 else 2
+    return 2 + ((value if packing == 1 else (value + 1) // 2) + 1) // 2 * 2
 
 
 def _sides(data: bytes) -> tuple[int, int, int, int]:

@@ -6,10 +6,12 @@ import struct
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading
+from imgpipe.imaging.codecs.containers.header import Header, damaged, parts_max, reading
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
+_PARTS_OF_FRAMES = 3  # of each frame: its control, its pixels, and what else a writer may say
+_PIECES = 2  # pixels come in pieces of 255 bytes, half of what `parts_max` counts as one part
 
 
 def header(data: bytes) -> Header:
@@ -36,6 +38,7 @@ class _Walk:
         self._at = 13 + (3 * 2 ** ((flags & 7) + 1) if self._global else 0)
         self._durations: list[int] = []
         self._duration, self._loops = 0, 1
+        self._left = _PARTS_OF_FRAMES * limits.PAGES_MAX + _PIECES * parts_max(data)
         while self._block():
             pass
 
@@ -94,4 +97,7 @@ class _Walk:
         data = self._data
         while data[at]:
             at += 1 + data[at]
+            self._left -= 1
+            if self._left < 0:
+                raise damaged("too many pieces")
         self._at = at + 1

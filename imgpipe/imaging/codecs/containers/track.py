@@ -30,7 +30,7 @@ def tracks(data: bytes, movie: Box) -> list[Track]:
     ImageError
         ``too_large``: over `limits.PAGES_MAX` frames; ``unreadable``: tables that contradict each other.
     """
-    found = []
+    found: list[Track] = []
     for box in within(data, movie):
         media = first(within(data, box), b"mdia") if box.kind == b"trak" else None
         if media is None:
