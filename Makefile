@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types check bench clean
+.PHONY: help demo test lint format types check bench fuzz clean
 
 PYTHON ?=
 export PYTHON
@@ -50,9 +50,13 @@ types: $(FOR_DEV) ## check the types
 
 check: lint types test ## all checks
 
-bench: $(FOR_RUN) ## measure: every published number comes from these scripts
+bench: $(FOR_TEST) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/simulation.py
+	@$(BIN)/python -m benchmarks.hostile
+
+fuzz: $(FOR_TEST) ## damage images and decode them for ten minutes; ARGS='--minutes 60' and more
+	@nice -n 19 $(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 clean: ## remove .venv, caches, and the results of the demo
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir
