@@ -6,6 +6,7 @@
 `metadata`    EXIF, ICC and XMP, carried beside the pixels
 `ceiling`     what a machine decodes at most
 `decoding`    looked at, held against the limits, decoded, mended, turned upright
+`bands`       arithmetic on large pictures in little memory
 `reducing`    how far a JPEG may be reduced while it is decoded
 `animation`   frames of an animated PNG joined to pictures
 `encoding`    fitted to a format, written, and what was lost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from imgpipe.imaging.codecs.bands import banded
 from imgpipe.imaging.codecs.containers.png import Frame
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import WHITE, Image, depth, with_alpha
@@ -26,7 +27,7 @@ def joined(frames: Sequence[Frame], decoded: Callable[[int], Image], width: int,
             canvas = np.zeros((height, width, 4), pixels.dtype)
         place = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
         before = canvas[place].copy()
-        canvas[place] = over(pixels, before) if frame.over else pixels
+        canvas[place] = banded(over, pixels, before) if frame.over else pixels
         shown.append(canvas.copy())
         if frame.disposal == _RESTORE and number:
             canvas[place] = before

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, netpbm
+from imgpipe.imaging.codecs.bands import banded
 from imgpipe.imaging.codecs.ceiling import Ceiling
 from imgpipe.imaging.codecs.containers import bmp, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Header, damaged
@@ -271,7 +272,7 @@ def _mended(image: Image, page: tiff.Page) -> Image:
     if pixels.has_alpha(image) and not page.alpha:
         image = pixels.colour(image)
     elif page.associated and pixels.has_alpha(image):
-        image = pixels.straight(image)
+        image = banded(pixels.straight, image)
     return image
 
 
@@ -295,7 +296,8 @@ def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
 def _stretched(image: Image, bits: int) -> Image:
     """White as it is in memory: these decoders leave samples of 10 or 12 bits as they are."""
     white = pixels.WHITE[pixels.depth(image)]
-    scaled: Image = np.rint(image * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)
+    every = np.arange(np.iinfo(image.dtype).max + 1)  # a table: no pixel is ever a float64
+    scaled: Image = np.rint(every * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)[image]
     return scaled
 
 
