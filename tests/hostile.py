@@ -2,9 +2,8 @@
 
 cut        every sound file, ending early after each sixteenth
 flip       every sound file with one bit changed; for PNG also with the checksum mended, or that stops all
-bomb       what `tests.bombs` makes by hand
+bomb       what `tests.bombs` makes by hand; what `benchmarks.fuzz` finds becomes one, as small as it can be
 disguised  what is no image, and sound files under another format's suffix
-found      what `benchmarks.fuzz` has found
 """
 
 from __future__ import annotations
