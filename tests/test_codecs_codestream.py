@@ -1,5 +1,7 @@
 """Sound JPEG 2000 of every layout is read; what is not all there is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +11,7 @@ from imgpipe.imaging import codecs
 from tests.good_files import COLOUR, bgr, saved
 
 LARGE = np.kron(COLOUR, np.ones((12, 12, 1), np.uint8))
-LAYOUTS = {
+LAYOUTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "tiles": {"tile_size": (100, 64)},
     "layers": {"quality_layers": [80, 40, 20, 10, 5, 1]},
