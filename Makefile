@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-opencv4 lint format types check bench docs clean
+.PHONY: help demo test test-opencv4 lint format types check bench docs fuzz clean
 
 PYTHON ?=
 export PYTHON
@@ -63,13 +63,17 @@ types: $(FOR_DEV) ## check the types
 
 check: lint types test ## all checks
 
-bench: $(FOR_RUN) ## measure: every published number comes from these scripts
+bench: $(FOR_TEST) ## measure: every published number comes from these scripts
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/simulation.py
 	@$(BIN)/python benchmarks/thumbnails.py
+	@$(BIN)/python -m benchmarks.hostile
 
 docs: $(FOR_RUN) ## write docs/operations.md and its pictures anew, from the declarations of the operations
 	@$(BIN)/python -m tools.operations_page
+
+fuzz: $(FOR_TEST) ## damage images and decode them for ten minutes; ARGS='--minutes 60' and more
+	@nice -n 19 $(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 clean: ## remove .venv, caches, and the results of the demo
 	rm -rf $(VENV) $(OPENCV4) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/output_dir

@@ -132,3 +132,9 @@ def test_a_lazy_module_is_loaded_by_its_first_attribute():
 def test_a_lazy_module_that_is_not_installed_is_missed_at_once():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         lazy("no_such_module")
+
+
+def test_bands_of_several_images_lie_beside_each_other():
+    chance = np.random.default_rng(0)
+    one, other = (chance.integers(0, 255, (BAND // 2, 5), np.uint8) for _ in range(2))
+    assert np.array_equal(by_bands(np.maximum, one, other), np.maximum(one, other))

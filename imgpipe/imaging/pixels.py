@@ -130,20 +130,21 @@ def each_channel(image: Image, function: Callable[[Image], Image]) -> Image:
     return function(image) if image.ndim == 2 else cv2.merge([function(c) for c in cv2.split(image)])
 
 
-def by_bands(function: Callable[[Image], Image], image: Image) -> Image:
+def by_bands(function: Callable[..., Image], *images: Image) -> Image:
     """``function`` of bands of rows, put together again: for what is done to each pixel by itself.
 
-    What it needs beside its result is small then, and stays in a processor's cache.
+    Several images, all of the same height and width, are given to it band by band. What it needs beside its
+    result is small then, and stays in a processor's cache.
     """
-    height, width = image.shape[:2]
+    height, width = images[0].shape[:2]
     rows = max(1, BAND // width)
     if height <= rows:
-        return function(image)
-    first = function(image[:rows])
+        return function(*images)
+    first = function(*(image[:rows] for image in images))
     result = np.empty((height, *first.shape[1:]), first.dtype)
     result[:rows] = first
     for top in range(rows, height, rows):
-        result[top : top + rows] = function(image[top : top + rows])
+        result[top : top + rows] = function(*(image[top : top + rows] for image in images))
     return result
 
 

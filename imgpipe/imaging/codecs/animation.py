@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.imaging.codecs.containers.header import Frame
 from imgpipe.imaging.lazy import lazy
-from imgpipe.imaging.pixels import WHITE, Image, depth, with_alpha
+from imgpipe.imaging.pixels import WHITE, Image, by_bands, depth, with_alpha
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def joined(frames: Sequence[Frame], decoded: Callable[[int], Image], width: int,
             canvas = np.zeros((height, width, 4), pixels.dtype)
         place = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
         before = canvas[place].copy()
-        canvas[place] = over(pixels, before) if frame.over else pixels
+        canvas[place] = by_bands(over, pixels, before) if frame.over else pixels
         shown.append(canvas.copy())
         if frame.disposal == _RESTORE and number:
             canvas[place] = before

@@ -32,7 +32,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import bmp, gif, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -224,10 +224,18 @@ def _one(data: bytes, flags: int, codec: Codec, header: Header) -> Image:
 
 
 def _undecodable(data: bytes, codec: Codec, header: Header) -> ImageError:
-    cut = (codec is JPEG and not jpeg.is_whole(data)) or (codec is JP2 and not jp2.is_whole(data, header))
-    if cut:
+    if not _is_whole(data, codec, header):
         return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
     return damaged(f"its {codec.name} data cannot be decoded")
+
+
+def _is_whole(data: bytes, codec: Codec, header: Header) -> bool:
+    """For the formats where only the pixels tell whether they are all there."""
+    if codec is JPEG:
+        return jpeg.is_whole(data)
+    if codec is JP2:
+        return jp2.is_whole(data, header)
+    return codec is not BMP or bmp.is_whole(data)
 
 
 def _several(data: bytes, header: Header) -> Sequence[Image]:
@@ -304,7 +312,7 @@ def _mended(image: Image, page: tiff.Page) -> Image:
     if pixels.has_alpha(image) and not page.alpha:
         image = pixels.colour(image)
     elif page.associated and pixels.has_alpha(image):
-        image = pixels.straight(image)
+        image = pixels.by_bands(pixels.straight, image)
     return image
 
 
@@ -328,7 +336,8 @@ def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
 def _stretched(image: Image, bits: int) -> Image:
     """White as it is in memory: these decoders leave samples of 10 or 12 bits as they are."""
     white = pixels.WHITE[pixels.depth(image)]
-    scaled: Image = np.rint(image * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)
+    every = np.arange(np.iinfo(image.dtype).max + 1)  # a table: no pixel is ever a float64
+    scaled: Image = np.rint(every * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)[image]
     return scaled
 
 

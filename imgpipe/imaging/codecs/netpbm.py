@@ -7,6 +7,7 @@ leaves three quarters of a PAM with alpha as they were in memory before.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
 else:
     np = lazy("numpy")
+
+
+_TEXT = 1 << 18  # bytes of text that are read at a time
+_BLANK = re.compile(rb"\s")
 
 
 def decode(data: bytes, found: Header) -> Image:
@@ -55,19 +60,33 @@ def _words(data: bytes, count: int, layout: Layout) -> Image:
     words: Any
     text = re.sub(rb"#[^\r\n]*", b" ", data[layout.start - 1 :])
     if layout.magic == b"P1":
-        digits: Any = np.frombuffer(b"".join(text.split()), np.uint8)[:count] - ord("0")
-        words = 1 - digits.astype(np.int64)
+        digits: Any = np.frombuffer(text.translate(None, b" \t\r\n\v\f"), np.uint8)[:count] - ord("0")
+        if digits.size and digits.max() > 1:  # what is below "0" is above it, too
+            raise damaged("a sample that is neither 0 nor 1")
+        words = 1 - digits
     else:
-        try:
-            words = np.array(text.split(maxsplit=count)[:count], np.int64)
-        except (ValueError, OverflowError):
-            raise damaged("a sample that is no number") from None
+        words = np.concatenate([np.empty(0, np.uint16), *_numbers(text, count)])
     if words.size < count:
         raise truncated(data)
-    if words.min() < 0:
-        raise damaged("a sample that is no number")
     found: Image = words
     return found
+
+
+def _numbers(text: bytes, count: int) -> Iterator[Image]:
+    """At most ``count`` numbers, uint16, some at a time: as Python's objects all would take 50 bytes each."""
+    at = 0
+    while at < len(text) and count:
+        blank = _BLANK.search(text, at + _TEXT)
+        end = blank.start() if blank else len(text)
+        try:
+            values = np.array(text[at:end].split()[:count], np.int64)
+        except (ValueError, OverflowError):
+            raise damaged("a sample that is no number") from None
+        if values.size and not 0 <= values.min() <= values.max() <= WHITE["uint16"]:
+            raise damaged("a sample out of bounds")
+        count -= values.size
+        yield values.astype(np.uint16)
+        at = end
 
 
 def _scaled(values: Image, layout: Layout) -> Image:
@@ -76,7 +95,9 @@ def _scaled(values: Image, layout: Layout) -> Image:
         raise damaged(f"a sample above {layout.white}, its largest value")
     wanted = "uint16" if layout.white > 255 else "uint8"
     if layout.white != WHITE[wanted]:
-        values = np.rint(values * np.float64(WHITE[wanted] / layout.white))
+        every = np.arange(layout.white + 1)  # a table: no pixel is ever a float64
+        scaled: Image = np.rint(every * np.float64(WHITE[wanted] / layout.white)).astype(wanted)[values]
+        return scaled
     return values.astype(wanted)
 
 

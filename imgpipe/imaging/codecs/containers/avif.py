@@ -43,7 +43,7 @@ _LARGER_MAX = 2  # times: some encoders pad
 _LARGER_FREE = 512 * 512  # pixels: tiles of a grid may be larger than what is shown of them
 _UNITS_FREE = 100_000  # units of AV1 in a file of any size: `limits.PAGES_MAX` frames of a few
 _USES_MAX = 2  # times a file's bytes may be decoded
-_EXTENTS_MAX = 100_000  # pieces of all items together: a sound item has one; a piece can take no byte to say
+_EXTENTS_MAX = 32_768  # pieces of all items together: a sound item has one; a piece can take no byte to say
 
 
 @dataclass(slots=True)

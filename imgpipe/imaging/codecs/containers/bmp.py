@@ -9,6 +9,7 @@ from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, t
 
 _CORE, _OS2 = 12, 64  # sizes of headers: the oldest, and that of OS/2, whose packings have other numbers
 _RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6  # how pixels are packed
+_RLES, _END = (_RLE8, _RLE4), b"\0\1"
 _BITS = {_RGB: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32), _ALPHA_MASKS: (16, 32)}
 _USUAL = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}  # where there are no masks
 
@@ -43,7 +44,7 @@ def header(data: bytes) -> Header:
     if width <= 0 or height == 0 or bits not in _BITS[packing]:
         raise damaged("its header describes no picture")
     row = (width * bits + 31) // 32 * 4
-    if start > len(data) or (packing not in (_RLE8, _RLE4) and start + row * abs(height) > len(data)):
+    if start > len(data) or (packing not in _RLES and start + row * abs(height) > len(data)):
         raise truncated(data)
     return Header(
         width,
@@ -52,6 +53,26 @@ def header(data: bytes) -> Header:
         alpha=bool(masks and masks[3]),
         details=Layout(start, bits, masks, height < 0, size == _CORE),
     )
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether run lengths go on to their end mark. All other pixels have been counted."""
+    (start,) = struct.unpack_from("<I", data, 10)
+    packing = _sides(data)[4]
+    at = start
+    while packing in _RLES and data[at : at + 2] != _END:
+        if at + 2 > len(data):
+            return False
+        count, value = data[at], data[at + 1]
+        at += 2 if count else _escape(value, packing)
+    return True
+
+
+def _escape(value: int, packing: int) -> int:
+    """Bytes of an escape: the end of a row, a jump, or so many pixels as they are, in whole words."""
+    if value < 3:
+        return 4 if value == 2 else 2
+    return 2 + ((value if packing == _RLE8 else (value + 1) // 2) + 1) // 2 * 2
 
 
 def _sides(data: bytes) -> tuple[int, int, int, int, int]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imgpipe.imaging.codecs.containers.header import damaged, truncated
-
-_COUNT_MAX = 100_000  # boxes in a box: a property for each of 65,535 tiles
+from imgpipe.imaging.codecs.containers.header import damaged, parts_max, truncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
         ``truncated`` where one ends behind the file, ``unreadable`` where it ends behind the one it is in.
     """
     at, last = start, len(data) if end is None else end
-    for _ in range(_COUNT_MAX):
+    for _ in range(parts_max(data)):
         if at + 8 > last:
             if at < last and end is None:
                 raise truncated(data)

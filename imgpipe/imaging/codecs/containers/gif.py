@@ -10,12 +10,14 @@ import struct
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, reading
+from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, parts_max, reading
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
 _HIDDEN, _INTERLACED = 0x01, 0x40  # flags: one colour is transparent; rows lie in four passes
 _DISPOSALS = {2: 1, 3: 2}  # to a frame's: clear, restore; all others leave it
+_PARTS_OF_FRAMES = 3  # of each frame: its control, its pixels, and what else a writer may say
+_PIECES = 2  # pixels come in pieces of 255 bytes, half of what `parts_max` counts as one part
 
 
 def header(data: bytes) -> Header:
@@ -42,6 +44,7 @@ class _Walk:
         self._palette = flags & 7, memoryview(data)[13 : self._at]
         self._frames: list[Frame] = []
         self._control, self._loops = (0, 0, 0), 1  # flags, delay, transparent colour
+        self._left = _PARTS_OF_FRAMES * limits.PAGES_MAX + _PIECES * parts_max(data)
         while self._block():
             pass
 
@@ -107,6 +110,9 @@ class _Walk:
         data = self._data
         while data[at]:
             at += 1 + data[at]
+            self._left -= 1
+            if self._left < 0:
+                raise damaged("too many pieces")
         self._at = at + 1
 
 

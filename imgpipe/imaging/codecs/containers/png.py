@@ -29,6 +29,7 @@ _XMP = b"XML:com.adobe.xmp\0"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel, by colour type
 _BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _DEFLATE_MAX = 1032  # times: the most deflate can shrink, 258 bytes to a quarter of a byte
+_DEFLATE_MORE = 4096  # bytes by which deflate may grow pixels that do not shrink, beside an eighth
 _LOSSES_MAX = 8  # kinds of chunks whose wrong checksums are told
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
@@ -289,6 +290,8 @@ def _enough(chunks: Chunks, width: int, height: int, packed: int) -> None:
     raw = width * height * bits // 8 if interlaced else height * (1 + (width * bits + 7) // 8)
     if packed * _DEFLATE_MAX < raw:
         raise damaged(f"too few bytes for {width}×{height} pixels")
+    if packed > raw + raw // 8 + height + _DEFLATE_MORE:  # libpng unpacks what follows the pixels, too
+        raise damaged(f"too many bytes for {width}×{height} pixels")
 
 
 def key(found: Header) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ _WORD = re.compile(_BLANK + rb"([0-9]{1,10})")
 _END = re.compile(rb"[ \t\r\n\v\f]|#[^\r\n]*[\r\n]")
 _PFM = re.compile(rb"P[Ff]\s+([0-9]{1,10})\s+([0-9]{1,10})\s+([-+.0-9eE]{1,20})\s")
 _PAM_LINE = re.compile(rb"([^\n]{0,200})\n")
+_HEAD_MAX = 4096  # bytes of a header with its comments
 ASCII, _BITMAP = (b"P1", b"P2", b"P3"), (b"P1", b"P4")
 
 
@@ -66,7 +67,7 @@ def _bytes_min(width: int, height: int, layout: Layout, floating: bool) -> int:
 def _pnm(data: bytes) -> tuple[int, int, Layout]:
     magic, at, found = data[:2], 2, []
     for _ in range(2 if magic in _BITMAP else 3):
-        match = _WORD.match(data, at)
+        match = _WORD.match(data, at, _HEAD_MAX)
         if match is None:
             raise truncated(data) if _only_blank(data, at) else damaged("its header has no number there")
         found.append(int(match[1]))
@@ -85,7 +86,8 @@ def _after_blank(data: bytes, at: int) -> int:
 
 
 def _only_blank(data: bytes, at: int) -> bool:
-    return re.fullmatch(rb"[\s0-9]*(?:#[^\r\n]*)?", data[at : at + 200]) is not None
+    rest = data[at : at + _HEAD_MAX]
+    return len(data) < _HEAD_MAX and re.fullmatch(rb"[\s0-9]{0,40}(?:#[^\r\n]*)?", rest) is not None
 
 
 def _white(value: int) -> int:
@@ -99,7 +101,7 @@ def _pam(data: bytes) -> tuple[int, int, Layout]:
     at = 3
     while b"ENDHDR" not in fields:
         match = _PAM_LINE.match(data, at)
-        if match is None or at > 4096:
+        if match is None or at > _HEAD_MAX:
             raise truncated(data) if len(data) - at < 200 else damaged("its header does not end")
         name, _, value = match[1].strip().partition(b" ")
         fields[name] = value.strip()

@@ -46,6 +46,10 @@ SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 3
 _EXIF, _GPS = 34665, 34853
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
+# How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
+# is full. Others have no bound. OpenCV makes what is not there black, as a success.
+_PACKED_MAX = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
+_COMPRESSION = 259
 _APART = 2  # value of PLANAR: each channel has strips of its own
 _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
@@ -131,21 +135,32 @@ class Reader:
         (value,) = struct.unpack_from(self.order + code, self.data, at)
         return int(value)
 
-    def directory(self, at: int) -> tuple[dict[int, Entry], int]:
-        """The fields of the directory there, by tag; and where the next one is."""
-        head, count_code, width, word = (8, "Q", 20, "Q") if self.big else (2, "H", 12, "I")
-        count = self.one(count_code, at)
+    def _fields(self, at: int) -> tuple[int, int, int]:
+        """Where the fields of the directory there begin, how many there are, how long each is."""
+        head, code, width = (8, "Q", 20) if self.big else (2, "H", 12)
+        count = self.one(code, at)
         if count > 4096:
             raise damaged(f"a directory of {count} fields")
-        self._use(width * count)
+        return at + head, count, width
+
+    def following(self, at: int) -> int:
+        """Where the next directory is."""
+        start, count, width = self._fields(at)
+        return self.one("Q" if self.big else "I", start + width * count)
+
+    def directory(self, at: int) -> dict[int, Entry]:
+        """The fields of the directory there, by tag."""
+        start, count, width = self._fields(at)
+        word = "Q" if self.big else "I"
+        self._use(_USES_MAX * width * count)  # these are never shared
         entries: dict[int, Entry] = {}
-        for field in range(at + head, at + head + width * count, width):
+        for field in range(start, start + width * count, width):
             tag, kind = struct.unpack_from(self.order + "HH", self.data, field)
             number = self.one(word, field + 4)
             value = field + (12 if self.big else 8)
             inside = number * _SIZES.get(kind, 1) <= (8 if self.big else 4)
             entries.setdefault(tag, Entry(kind, number, field, value if inside else self.one(word, value)))
-        return entries, self.one(word, at + head + width * count)
+        return entries
 
     def values(self, entry: Entry | None, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """All values of a field of whole numbers."""
@@ -205,20 +220,18 @@ def header(data: bytes) -> Header:
 
 
 def _pages(reader: Reader) -> list[Page]:
-    at, seen = reader.first, set()
-    found: list[Page] = []
-    while at:
+    at = reader.first
+    seen: dict[int, None] = {}
+    while at:  # first only from one to the next: a page takes 30 µs to read
         if at in seen:
             raise damaged("its directories go round in a circle")
-        if len(found) >= limits.PAGES_MAX:
+        if len(seen) >= limits.PAGES_MAX:
             raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} pages")
-        seen.add(at)
-        entries, following = reader.directory(at)
-        found.append(_page(reader, at, entries))
-        at = following
-    if not found:
+        seen[at] = None
+        at = reader.following(at)
+    if not seen:
         raise damaged("no directory")
-    return found
+    return [_page(reader, at, reader.directory(at)) for at in seen]
 
 
 def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
@@ -265,6 +278,10 @@ def _whole(reader: Reader, page: Page) -> int:
         raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
     if sizes and max(map(sum, zip(starts, sizes, strict=False))) > len(reader.data):
         raise truncated(reader.data)
+    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
+    packing = reader.values(page.entries.get(_COMPRESSION), (1,))[:1] or (1,)
+    if sizes and sum(sizes) * _PACKED_MAX.get(packing[0], raw) < raw and page.photometric != YCBCR:
+        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
     return sum(sizes)
 
 
@@ -370,7 +387,7 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
     link, at = 4, reader.first
     number = 0
     while at:
-        entries, following = reader.directory(at)
+        entries, following = reader.directory(at), reader.following(at)
         fields: list[bytes] = [data[entry.field : entry.field + 12] for entry in entries.values()]
         blocks = {XMP: (1, metadata.xmp), ICC: (7, metadata.icc)} if number == 0 else {}
         if alpha:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated
+from imgpipe import limits
+from imgpipe.imaging.codecs.containers.header import Header, damaged, parts_max, reading, truncated
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 _ICC, _ALPHA, _EXIF, _XMP = 0x20, 0x10, 0x08, 0x04  # flags of VP8X
@@ -49,12 +50,15 @@ def _header(data: bytes) -> Header:
 
 def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of each chunk's content."""
-    while at + 8 <= end:
+    for _ in range(limits.PAGES_MAX + parts_max(data)):
+        if at + 8 > end:
+            return
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if at + 8 + size > end:
             raise damaged(f"its {name.decode('ascii', 'replace')!r} chunk is longer than the file")
         yield name, at + 8, at + 8 + size
         at += 8 + size + size % 2
+    raise damaged("too many chunks")
 
 
 def _picture(
