@@ -68,7 +68,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--files", type=int, default=60, help="JPEGs of 4000×3000, 5 MB each")
+    parser.add_argument("--files", type=int, default=60, help="JPEGs of 4000×3000, 2.5 MB each")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="where the files are put (the default for temporary files)")
     return parser.parse_args()
@@ -78,7 +78,7 @@ def make_jpegs(folder: Path, count: int) -> list[Path]:
     """Photographs in turn, cut to 4:3 and enlarged, each with its grain at another place."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    grain = rng.normal(0, 4, (HEIGHT, WIDTH, 3)).astype(np.int16)
+    grain = rng.normal(0, 6, (HEIGHT, WIDTH, 3)).astype(np.int16)
     photographs = sorted(PHOTOGRAPHS.glob("*.*"))
     for number in range(count):
         picture = read(photographs[number % len(photographs)])
