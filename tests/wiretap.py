@@ -62,10 +62,17 @@ class Wiretap:
         with suppress(OSError):  # it was shut down
             while True:
                 near, _ = listening.accept()
-                far = socket.create_connection(("127.0.0.1", port))
-                self._sockets += [near, far]
-                self._spawn(_pump, near, far, self._reader(worker))
-                self._spawn(_pump, far, near, lambda data: None)
+                self._join(near, worker, port)
+
+    def _join(self, near: socket.socket, worker: int, port: int) -> None:
+        try:
+            far = socket.create_connection(("127.0.0.1", port))
+        except OSError:  # the worker is gone: whoever calls it is hung up on
+            near.close()
+            return
+        self._sockets += [near, far]
+        self._spawn(_pump, near, far, self._reader(worker))
+        self._spawn(_pump, far, near, lambda data: None)
 
     def _reader(self, worker: int) -> Callable[[bytes], None]:
         held = bytearray()
