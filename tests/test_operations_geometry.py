@@ -50,7 +50,7 @@ def by_plane(function: Any, image: Any) -> Any:
     weight = function(alpha)
     safe = np.where(weight > 1e-6, weight, np.inf)
     colours = [function(plane * alpha) / safe for plane in seen[:3]]
-    return np.dstack([*colours, weight * WHITE[image.dtype.name]])
+    return np.dstack([*colours, np.clip(weight, 0, 1) * WHITE[image.dtype.name]])
 
 
 def close(result: Any, expected: Any) -> bool:

@@ -71,7 +71,8 @@ def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAUL
     program, output = recipe.bind(), recipe.format or suffix
     with _LOCK if recipe.strict else nullcontext():
         listener = hearing() if recipe.strict else None
-        return run(data, program, output, recipe, ceiling, named=suffix, hearing=listener)
+        lowered = ceiling.lowered(recipe.pixels_max)
+        return run(data, program, output, recipe, lowered, named=suffix, hearing=listener)
 
 
 _LOCK = Lock()
@@ -95,8 +96,8 @@ def run(
 ) -> Outcome:
     """`process`, with the recipe bound already: for loops.
 
-    ``suffix`` is the output's, ``named`` the input's. With ``hearing``, what decoders warn of is among the
-    notes, and a failure where the recipe is strict.
+    ``suffix`` is the output's, ``named`` the input's; ``ceiling`` has been lowered to what the recipe allows.
+    With ``hearing``, what decoders warn of is among the notes, and a failure where the recipe is strict.
     """
     work = _Work(data, program, recipe, ceiling, named, hearing)
     failure = result = None
@@ -140,7 +141,7 @@ class _Work:
             self.data,
             suffix=self.named,
             pages=self.recipe.pages,
-            ceiling=self.ceiling.lowered(self.recipe.pixels_max),
+            ceiling=self.ceiling,
             colour8=self.program.colour8,
             resampled=self.program.resampled,
             luma=self.program.luma,

@@ -122,6 +122,7 @@ class Workplace:
             return
         self._recipe = Recipe.from_array(job.recipe)
         self._program = self._recipe.bind()
+        self._ceiling = bounds.ceiling.lowered(self._recipe.pixels_max)
         self._source_root = _root(roots, job.source_root)
         self._output_root = _root(roots, job.output_root)
 
@@ -186,15 +187,7 @@ class Workplace:
         read = perf_counter_ns()
         target = self._recipe.target(name)
         shortage.forget()
-        outcome = run(
-            data,
-            self._program,
-            suffix_of(target),
-            self._recipe,
-            self._bounds.ceiling,
-            named=suffix_of(name),
-            hearing=hearing(),
-        )
+        outcome = self._processed(data, name, target)
         failure = outcome.failure and _judged(outcome.failure, short=shortage.seen())
         notes = fitted(outcome.notes)
         if failure is not None:
@@ -211,8 +204,7 @@ class Workplace:
 
     def _processed(self, data: bytes, name: bytes, target: bytes) -> Outcome:
         suffix, named = suffix_of(target), suffix_of(name)
-        ceiling = self._bounds.ceiling
-        return run(data, self._program, suffix, self._recipe, ceiling, named=named, hearing=hearing())
+        return run(data, self._program, suffix, self._recipe, self._ceiling, named=named, hearing=hearing())
 
     def _read(self, name: bytes, size: int) -> bytes:
         if size > limits.IMAGE_BYTES_MAX:
