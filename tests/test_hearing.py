@@ -150,7 +150,7 @@ def test_any_bytes_are_told_in_a_short_line(text):
         assert len(said) <= SHOWN_MAX
         assert "\n" not in said
         said.encode()
-        assert isinstance(hearing.out_of_memory, bool)
+        assert isinstance(hearing.failed or hearing.cut_short, bool)
     finally:
         hearing.close()
 
@@ -173,18 +173,41 @@ def test_opencv_s_prefix_is_taken_away(hearing, line, said):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "failed", "cut_short"),
     [
-        (b"OpenCV: Insufficient memory (Failed to allocate 9 bytes)", True),
-        (b"std::bad_alloc", True),
-        (b"Cannot allocate memory", True),
-        (GARBAGE.encode(), False),
-        (b"", False),
+        (b"[ERROR:0@1.5] global grfmt_tiff.cpp:152 TIFF_Error ZIPDecode: Decoding error\n", True, False),
+        (b"[ WARN:0@1.5] global grfmt_tiff.cpp:123 TIFF_Warning ERROR: odd\n", False, False),
+        (b"Corrupt JPEG data: premature end of data segment\n", False, True),
+        (b"Premature end of JPEG file\n", False, True),
+        (GARBAGE.encode(), False, False),
+        (b"", False, False),
     ],
 )
-def test_a_lack_of_memory_is_known_by_its_words(hearing, text, expected):
+def test_an_error_and_an_early_end_are_told_from_warnings(hearing, text, failed, cut_short):
     said_while(hearing, text)
-    assert hearing.out_of_memory is expected
+    assert (hearing.failed, hearing.cut_short) == (failed, cut_short)
+
+
+# --- what became of the picture -----------------------------------------------------------------
+
+
+def outcome(data, suffix, hearing):
+    recipe = Recipe.from_options(["identity"], "png")
+    return run(data, recipe.bind(), "png", recipe, named=suffix, hearing=hearing)
+
+
+def test_a_tiff_that_is_damaged_in_its_middle_is_not_done_in_part(hearing):
+    data = bytearray(by_pillow(noise(3), "TIFF", compression="tiff_adobe_deflate"))
+    data[len(data) // 2] ^= 0xFF
+    found = outcome(bytes(data), "tif", hearing)
+    assert found.failure.kind is Kind.UNREADABLE
+    assert "damaged: " in found.failure.message
+
+
+def test_a_jpeg_whose_pixels_are_cut_out_is_truncated_and_not_half_grey(hearing):
+    data = by_pillow(noise(3), "JPEG", quality=90)
+    found = outcome(data[: len(data) // 2] + b"\xff\xd9", "jpg", hearing)
+    assert found.failure.kind is Kind.TRUNCATED
 
 
 # --- descriptor 2 -------------------------------------------------------------------------------

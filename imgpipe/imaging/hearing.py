@@ -23,7 +23,8 @@ _SHOWN_MAX = 300  # characters of all warnings of one image that are told with i
 _PREFIX = re.compile(
     r"^\[ *[A-Z]+: *\d+@[0-9.]+\] (?:global )?(?:\S+:\d+ )?(?:\S+ )??", re.M
 )  # OpenCV's: time and place
-_MEMORY = re.compile(r"insufficient memory|out of memory|failed to allocate|bad_alloc|cannot allocate", re.I)
+_ERROR = re.compile(rb"^\[ERROR: *\d", re.M)  # OpenCV's log, libtiff's errors in it
+_CUT_SHORT = re.compile(rb"premature end", re.I)  # libjpeg: it goes on in grey
 
 
 class Hearing:
@@ -59,9 +60,14 @@ class Hearing:
         return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}… ({len(lines)} lines)"
 
     @property
-    def out_of_memory(self) -> bool:
-        """A decoder has said that it found no memory."""
-        return _MEMORY.search(self._text.decode("utf-8", "replace")) is not None
+    def failed(self) -> bool:
+        """A decoder has told of an error, whatever it gave: libtiff leaves black what it cannot unpack."""
+        return _ERROR.search(self._text) is not None
+
+    @property
+    def cut_short(self) -> bool:
+        """A decoder has told that the pixels end early."""
+        return _CUT_SHORT.search(self._text) is not None
 
 
 def _memory() -> int:

@@ -148,23 +148,20 @@ class _Work:
         )
 
     def _heard(self, hearing: Hearing) -> Picture:
-        """The picture; a decoder's words are noted, and tell a lack of memory from damage."""
+        """The picture; a decoder's words are noted. What it gave beside an error is not the whole picture."""
         try:
             with hearing.listening():
                 picture = self._decoded()
-        except ImageError as error:
-            self._note(hearing.said)
-            if hearing.out_of_memory and error.kind is not Kind.TOO_LARGE:
-                raise ImageError(Kind.TOO_LARGE, f"out of memory: {error.message}", again=True) from None
-            raise
-        self._note(hearing.said)
+        finally:
+            if hearing.said:
+                self.notes.append((str(Note.WARNING), hearing.said))
+        if hearing.cut_short:
+            raise ImageError(Kind.TRUNCATED, f"its pixels end early: {hearing.said}")
+        if hearing.failed:
+            raise ImageError(Kind.UNREADABLE, f"damaged: {hearing.said}")
         if hearing.said and self.recipe.strict:
             raise ImageError(Kind.UNREADABLE, f"its decoder warned, and the recipe is strict: {hearing.said}")
         return picture
-
-    def _note(self, said: str) -> None:
-        if said:
-            self.notes.append((str(Note.WARNING), said))
 
     def _mark(self) -> None:
         self.marks.append(perf_counter_ns())
