@@ -29,8 +29,8 @@ PHOTOGRAPHS = Path(__file__).parent.parent / "data" / "input"
 def pictures() -> dict[str, Any]:
     """A part of a photograph in every depth, grey, in colour and with alpha; odd sizes."""
     source = decode((PHOTOGRAPHS / "coffee.jpg").read_bytes()).frames[0]
-    colour = cv2.resize(source, (103, 77), interpolation=cv2.INTER_AREA)
-    alpha = np.linspace(0, 255, 77 * 103).reshape(77, 103).astype(np.uint8)
+    colour = cv2.resize(source, (309, 211), interpolation=cv2.INTER_AREA)
+    alpha = np.linspace(0, 255, 211 * 309).reshape(211, 309).astype(np.uint8)
     kinds = {"grey": grey(colour), "colour": colour, "alpha": np.dstack([colour, alpha])}
     return {f"{kind} {depth}": with_depth(image, depth) for depth in WHITE for kind, image in kinds.items()}
 
@@ -44,8 +44,14 @@ def results() -> Iterator[tuple[str, Any]]:
         yield from _of_formats(kind, image)
         for name in sorted(BUILT_IN):
             operation = find(name)
-            step = parse(operation.example)
+            step = parse(operation.example, files=_logo)
             yield f"{step} of {kind}", operation(image, **operation.arguments(step))
+
+
+def _logo(path: str) -> bytes:
+    """Of an operation that takes an image file: a part of that photograph, with alpha."""
+    data, _ = encode(Picture([pictures()["alpha uint8"][:40, :60]]), "png")
+    return data
 
 
 def _of_formats(kind: str, image: Any) -> Iterator[tuple[str, Any]]:
