@@ -20,6 +20,8 @@ _KINDS = frozenset(map(str, Note))
 #: What is said of a picture's file, and so is true of one that has no output.
 _OF_INPUTS = frozenset(map(str, (Note.SUFFIX, Note.WARNING)))
 
+_NOT_CARRIED = ": it cannot be read from the input, or the output's format does not carry it"
+
 #: By kind, what one image did, what several did, and what there is to know or to do about it.
 SENTENCES: Mapping[str, tuple[str, str, str]] = {
     Note.ALPHA: (
@@ -32,13 +34,13 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "have fewer bits a channel than their inputs",
         ": the output's format holds no more, or a step gives no more",
     ),
-    Note.EXIF: ("lost its EXIF data", "lost their EXIF data", ": the output's format does not carry it"),
+    Note.EXIF: ("lost its EXIF data", "lost their EXIF data", _NOT_CARRIED),
     Note.ICC: (
         "lost its colour profile",
         "lost their colour profiles",
-        ": the output's format does not carry it, so colours may look different",
+        f"{_NOT_CARRIED}, or pixels became others than it is for; colours may look different",
     ),
-    Note.XMP: ("lost its XMP data", "lost their XMP data", ": the output's format does not carry it"),
+    Note.XMP: ("lost its XMP data", "lost their XMP data", _NOT_CARRIED),
     Note.COLOURS: (
         "was converted without the colour profile it was meant for",
         "were converted without the colour profiles they were meant for",

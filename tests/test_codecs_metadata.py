@@ -239,3 +239,83 @@ def test_damaged_exif_never_fails_a_picture(data):
     assert found.frames[0].size == 24
     changed = sum(a != b for a, b in zip(block, found.metadata.exif, strict=True))
     assert changed <= 2
+
+
+# --- what is not carried is told ----------------------------------------------------------------
+
+_RAW = b"Raw profile type %s\0\nexif\n       2\n4949\n"
+_DAMAGED = chunk(b"iCCP", b"a name\0\0" + zlib.compress(encoders.icc()))[:-1] + b"\0"
+_XMP_NUMBER = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+
+
+def _gif(name: bytes) -> bytes:
+    data = by_pillow(PICTURE, "GIF")
+    at = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    return data[:at] + b"!\xff\x0b" + name + b"\5block\0" + data[at:]
+
+
+def _jp2(number: bytes) -> bytes:
+    box = (24 + 5).to_bytes(4, "big") + b"uuid" + number + b"block"
+    return by_pillow(PICTURE, "JPEG2000") + box
+
+
+def _bmp(space: bytes) -> bytes:
+    """With the newest header, whose colour space is this."""
+    old = by_pillow(PICTURE, "BMP")
+    start = (138).to_bytes(4, "little") + (124).to_bytes(4, "little")
+    return old[:10] + start + old[18:54] + bytes(16) + space + bytes(64) + old[54:]
+
+
+UNREAD = {
+    "a profile that cannot be inflated": (
+        encoders.png(PICTURE, before=chunk(b"iCCP", b"a\0\0rubbish")),
+        "icc",
+    ),
+    "a profile with a wrong checksum": (encoders.png(PICTURE, before=_DAMAGED), "icc"),
+    "XMP that cannot be inflated": (
+        encoders.png(PICTURE, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0rubbish")),
+        "xmp",
+    ),
+    "EXIF of ImageMagick": (encoders.png(PICTURE, before=chunk(b"zTXt", _RAW % b"exif")), "exif"),
+    "a profile of ImageMagick": (encoders.png(PICTURE, before=chunk(b"tEXt", _RAW % b"icc")), "icc"),
+    "XMP of a GIF": (_gif(b"XMP DataXMP"), "xmp"),
+    "a profile of a GIF": (_gif(b"ICCRGBG1012"), "icc"),
+    "XMP of a JPEG 2000": (_jp2(_XMP_NUMBER), "xmp"),
+    "EXIF of a JPEG 2000": (_jp2(b"JpgTiffExif->JP2"), "exif"),
+    "a profile of a BMP": (_bmp(b"DEBM"), "icc"),
+    "a second EXIF": (
+        encoders.with_segments(
+            by_pillow(PICTURE, "JPEG"),
+            segment(0xE1, _EXIF + encoders.exif(1)),
+            segment(0xE1, _EXIF + encoders.exif(6)),
+        ),
+        "exif",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_metadata_that_is_not_read_is_told_as_lost(name):
+    data, kind = UNREAD[name]
+    told = [note for note, _ in codecs.decode(data).remarks]
+    assert [note for note in told if note != "warning"] == [kind]
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_and_is_no_loss_where_it_was_to_be_stripped(name):
+    data, kind = UNREAD[name]
+    recipe = Recipe.from_options(["flip"], "png", metadata="strip")
+    assert kind not in dict(process(data, recipe, "png").notes)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoders.png(PICTURE, before=chunk(b"eXIf", encoders.exif(1)) + chunk(b"zTXt", _RAW % b"exif")),
+        _gif(b"NETSCAPE2.1"),
+        _jp2(bytes(16)),
+        _bmp(b"BGRs"),
+    ],
+)
+def test_what_is_carried_or_is_no_metadata_is_not_told(data):
+    assert codecs.decode(data).remarks == []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.errors import Note
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unread, unsupported
 
 _CORE, _OS2 = 12, 64  # sizes of headers: the oldest, and that of OS/2, whose packings have other numbers
 _RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6  # how pixels are packed
 _RLES, _END = (_RLE8, _RLE4), b"\0\1"
 _BITS = {_RGB: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32), _ALPHA_MASKS: (16, 32)}
+_PROFILED, _PROFILES = 124, (b"DEBM", b"KNIL")  # size of the newest header; kinds of colour space in it
 _USUAL = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}  # where there are no masks
 
 
@@ -51,6 +53,7 @@ def header(data: bytes) -> Header:
         abs(height),
         bits=16 if any(mask.bit_count() > 8 for mask in masks) else 8,
         alpha=bool(masks and masks[3]),
+        losses=(unread(Note.ICC, "BMP"),) if size >= _PROFILED and data[70:74] in _PROFILES else (),
         details=Layout(start, bits, masks, height < 0, size == _CORE),
     )
 

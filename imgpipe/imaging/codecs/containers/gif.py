@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 
 from imgpipe import limits
-from imgpipe.errors import ImageError, Kind
-from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, parts_max, reading
+from imgpipe.errors import ImageError, Kind, Note
+from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, parts_max, reading, unread
 
 _TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
 _HIDDEN, _INTERLACED = 0x01, 0x40  # flags: one colour is transparent; rows lie in four passes
 _DISPOSALS = {2: 1, 3: 2}  # to a frame's: clear, restore; all others leave it
+_HOLDING = {b"XMP DataXMP": Note.XMP, b"ICCRGBG1012": Note.ICC}  # names of applications
 _PARTS_OF_FRAMES = 3  # of each frame: its control, its pixels, and what else a writer may say
 _PIECES = 2  # pixels come in pieces of 255 bytes, half of what `parts_max` counts as one part
 
@@ -43,6 +44,7 @@ class _Walk:
         self._at = 13 + _table(flags)
         self._palette = flags & 7, memoryview(data)[13 : self._at]
         self._frames: list[Frame] = []
+        self._held: dict[Note, None] = {}
         self._control, self._loops = (0, 0, 0), 1  # flags, delay, transparent colour
         self._left = _PARTS_OF_FRAMES * limits.PAGES_MAX + _PIECES * parts_max(data)
         while self._block():
@@ -58,6 +60,7 @@ class _Walk:
             frames=len(self._frames),
             durations=tuple(frame.duration for frame in self._frames) if animated else (),
             loops=self._loops,
+            losses=tuple(unread(note, "GIF") for note in self._held),
             details=self._frames,
         )
 
@@ -78,10 +81,16 @@ class _Walk:
         data, start = self._data, self._at + 3
         if label == _CONTROL:
             self._control = struct.unpack_from("<BHB", data, start)
-        elif label == _APPLICATION and data[start : start + 11] == b"NETSCAPE2.0":
-            (times,) = struct.unpack_from("<H", data, start + 13)
-            self._loops = times + 1 if times else 0
+        elif label == _APPLICATION:
+            self._application(data[start : start + 11], start + 13)
         self._skip(self._at + 2)
+
+    def _application(self, name: bytes, start: int) -> None:
+        if name == b"NETSCAPE2.0":
+            (times,) = struct.unpack_from("<H", self._data, start)
+            self._loops = times + 1 if times else 0
+        elif name in _HOLDING:
+            self._held[_HOLDING[name]] = None
 
     def _image(self) -> None:
         left, top, width, height, flags = struct.unpack_from("<HHHHB", self._data, self._at + 1)

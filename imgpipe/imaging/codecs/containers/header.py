@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgpipe.errors import ImageError, Kind
+from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata
 
 _PARTS_FREE = 10_000  # parts of a file of any size: a walk over them takes 10 ms
@@ -98,6 +98,11 @@ def unsupported(what: str) -> ImageError:
 def truncated(data: bytes) -> ImageError:
     """It ends before its pixels do."""
     return ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
+
+
+def unread(note: Note, format_: str) -> tuple[str, str]:
+    """A loss: the file holds such a block, and it is not carried."""
+    return str(note), f"{note.upper()} is not read from this {format_}"
 
 
 def parts_max(data: bytes) -> int:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
-from imgpipe.errors import ImageError, Kind
+from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
 from imgpipe.imaging.codecs.containers.codestream import Grid, check
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.header import (
+    Header,
+    damaged,
+    reading,
+    truncated,
+    unread,
+    unsupported,
+)
 from imgpipe.imaging.codecs.containers.metadata import Metadata
 
 MAGIC = b"\0\0\0\x0cjP  \r\n\x87\n"
@@ -15,6 +23,11 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _EOC = b"\xff\xd9"
 _TILES_MAX = 65_535  # the most the format can number
 _ENUMERATED, _PROFILE = 1, 2  # methods of a colr box: a number, a restricted ICC profile
+#: What boxes of a type of one's own hold, by the number they begin with: Adobe's, and that of JPEG's makers.
+_HOLDING = {
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): Note.XMP,
+    b"JpgTiffExif->JP2": Note.EXIF,
+}
 _SPACES = (16, 17)  # sRGB, grey; OpenCV gives sYCC (18) the colours of another YUV
 
 
@@ -35,7 +48,8 @@ def header(data: bytes) -> Header:
         if first(inside, b"pclr"):
             raise unsupported("a JPEG 2000 with a palette")
         _colours(data, inside)
-        return _codestream(data, stream, Metadata(icc=_icc(data, inside)))
+        losses = tuple(unread(note, "JPEG 2000") for note in _held(data, top))
+        return replace(_codestream(data, stream, Metadata(icc=_icc(data, inside))), losses=losses)
 
 
 def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
@@ -79,6 +93,12 @@ def _colours(data: bytes, inside: list[Box]) -> None:
             space = int.from_bytes(data[box.start + 3 : box.start + 7], "big")
             if space not in _SPACES:
                 raise unsupported(f"a JPEG 2000 in colour space {space}")
+
+
+def _held(data: bytes, top: list[Box]) -> dict[Note, None]:
+    """The blocks of metadata that are in boxes of their own."""
+    numbers = (data[box.start : box.start + 16] for box in top if box.kind == b"uuid")
+    return {_HOLDING[number]: None for number in numbers if number in _HOLDING}
 
 
 def _icc(data: bytes, inside: list[Box]) -> bytes:

@@ -106,16 +106,22 @@ def _checked(frame: tuple[int, bytes] | None) -> tuple[int, bytes]:
 
 
 def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str, str]]]:
-    exif = next((b[len(_EXIF) :] for code, b in blocks if code == _APP1 and b.startswith(_EXIF)), b"")
-    xmp = next((b[len(_XMP) :] for code, b in blocks if code == _APP1 and b.startswith(_XMP)), b"")
+    exifs, xmps = (
+        [b[len(prefix) :] for code, b in blocks if code == _APP1 and b.startswith(prefix)]
+        for prefix in (_EXIF, _XMP)
+    )
     parts = [b[len(_ICC) :] for code, b in blocks if code == _APP2 and b.startswith(_ICC) and len(b) > 14]
-    losses = []
+    losses = [
+        (str(note), f"of {len(found)} blocks of {note.upper()} the first is carried")
+        for note, found in ((Note.EXIF, exifs), (Note.XMP, xmps))
+        if len(set(found)) > 1
+    ]
     if any(code == _APP1 and b.startswith(_XMP_MORE) for code, b in blocks):
         losses.append((str(Note.XMP), "the part of XMP that is over 64 KB is not carried"))
     icc = _icc(parts)
     if parts and not icc:
         losses.append((str(Note.ICC), "its colour profile is not whole"))
-    return Metadata(exif, icc, xmp), losses
+    return Metadata(next(iter(exifs), b""), icc, next(iter(xmps), b"")), losses
 
 
 def _icc(parts: list[bytes]) -> bytes:

@@ -20,6 +20,7 @@ from imgpipe.imaging.codecs.containers.header import (
     damaged,
     parts_max,
     truncated,
+    unread,
     unsupported,
 )
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
@@ -33,6 +34,10 @@ _DEFLATE_MORE = 4096  # bytes by which deflate may grow pixels that do not shrin
 _LOSSES_MAX = 8  # kinds of chunks whose wrong checksums are told
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
+_HOLDING = {b"eXIf": Note.EXIF, b"iCCP": Note.ICC}
+# ImageMagick's, from before there was eXIf: text, in hexadecimal digits. Browsers do not read it, either.
+_OLD = {b"exif": Note.EXIF, b"APP1": Note.EXIF, b"icc": Note.ICC, b"icm": Note.ICC, b"xmp": Note.XMP}
+_OLD_PREFIX = b"Raw profile type "
 
 
 @dataclass(slots=True)
@@ -47,6 +52,7 @@ class Chunks:
     plays: int = 0
     declared: int = 0
     kept: dict[bytes, bytes] = field(default_factory=dict)  # eXIf, iCCP, iTXt
+    held: dict[Note, None] = field(default_factory=dict)  # what there is of these, sound or not
     losses: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -77,7 +83,10 @@ def header(data: bytes) -> Header:
         loops=chunks.plays,
         orientation=orientation(metadata),
         metadata=metadata,
-        losses=tuple(chunks.losses),
+        losses=(
+            *chunks.losses,
+            *(unread(note, "PNG") for note in chunks.held if not getattr(metadata, note)),
+        ),
         details=chunks,
     )
 
@@ -111,6 +120,8 @@ class _Walk:
         if end > len(data):
             raise truncated(data)
         body = self._view[at + 8 : end - 4]
+        if note := _held(kind, body):
+            self.chunks.held[note] = None
         if zlib.crc32(self._view[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big"):
             self._take(kind, body)
         elif kind in _CRITICAL or kind in _OF_FRAMES or kind == b"tRNS":
@@ -229,6 +240,15 @@ class _Walk:
         if len(parts) == 3:
             text = _inflated(parts[2]) if body[0] else parts[2]
             self.chunks.kept[b"iTXt"] = text
+
+
+def _held(kind: bytes, body: memoryview) -> Note | None:
+    """Which block of metadata a chunk is meant to hold."""
+    if kind == b"iTXt" and body[: len(_XMP)] == _XMP:
+        return Note.XMP
+    if kind in (b"tEXt", b"zTXt") and body[: len(_OLD_PREFIX)] == _OLD_PREFIX:
+        return _OLD.get(bytes(body[len(_OLD_PREFIX) :][:5]).partition(b"\0")[0])
+    return _HOLDING.get(kind)
 
 
 def _ihdr(body: bytes) -> tuple[int, int, int, int, int, int, int]:

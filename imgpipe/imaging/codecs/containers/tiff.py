@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unread, unsupported
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 _SIZES = {
@@ -337,7 +337,7 @@ def _losses(page: Page) -> list[tuple[str, str]]:
     elif page.samples > page.colours and not page.alpha and page.photometric != YCBCR:
         losses.append((str(Note.ALPHA), "a channel beside its colours was not read"))
     if _EXIF in page.entries or _GPS in page.entries:
-        losses.append((str(Note.EXIF), "EXIF is not read from TIFF"))
+        losses.append(unread(Note.EXIF, "TIFF"))
     if page.bits == 64:
         losses.append((str(Note.DEPTH), "64 to 32 bits"))
     return losses
