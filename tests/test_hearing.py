@@ -78,6 +78,14 @@ def test_warnings_are_noted_and_fail_only_where_the_recipe_is_strict(hearing):
     assert strict.failure.kind is Kind.UNREADABLE
     assert strict.failure.message == f"its decoder warned, and the recipe is strict: {GARBAGE}"
     assert strict.notes == (("warning", GARBAGE),)
+
+
+def test_what_we_found_ourselves_is_a_warning_like_any_other():
+    data = encoders.png(noise(3), before=encoders.chunk(b"tIME", bytes(7))[:-1] + b"?")
+    assert process(data, RECIPE, "png").failure is None
+    strict = process(data, STRICT, "png")
+    assert strict.failure is not None
+    assert strict.failure.message.endswith("strict: the checksum of tIME is wrong")
     assert process(CLEAN, STRICT, "jpg").failure is None
 
 

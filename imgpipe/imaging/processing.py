@@ -32,6 +32,7 @@ else:
     cv2 = lazy("cv2")
 
 _DEFAULT = Ceiling()
+_METADATA = (Note.EXIF, Note.ICC, Note.XMP)
 
 
 def prepare() -> None:
@@ -127,7 +128,8 @@ class _Work:
         if suffix not in WRITABLE:
             raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
         picture = self._decoded() if self.hearing is None else self._heard(self.hearing)
-        self.notes += picture.remarks
+        self.notes += filter(self._matters, picture.remarks)
+        self._refuse_warnings()
         self._mark()
         picture.frames = [_applied(self.program, frame) for frame in picture.frames]
         self._mark()
@@ -159,9 +161,18 @@ class _Work:
             raise ImageError(Kind.TRUNCATED, f"its pixels end early: {hearing.said}")
         if hearing.failed:
             raise ImageError(Kind.UNREADABLE, f"damaged: {hearing.said}")
-        if hearing.said and self.recipe.strict:
-            raise ImageError(Kind.UNREADABLE, f"its decoder warned, and the recipe is strict: {hearing.said}")
         return picture
+
+    def _matters(self, remark: Remark) -> bool:
+        """It is no loss of what was to be stripped."""
+        return self.recipe.metadata != "strip" or remark[0] not in _METADATA
+
+    def _refuse_warnings(self) -> None:
+        if not self.recipe.strict:
+            return
+        if warnings := [text for kind, text in self.notes if kind == Note.WARNING]:
+            said = "; ".join(warnings)
+            raise ImageError(Kind.UNREADABLE, f"its decoder warned, and the recipe is strict: {said}")
 
     def _mark(self) -> None:
         self.marks.append(perf_counter_ns())
