@@ -136,6 +136,14 @@ class TestPngOfFewBits:
         check(data, with_alpha(index * np.uint8(255 // (2**bits - 1)), index == 1))
 
 
+@pytest.mark.parametrize(("bits", "key"), [(1, b"\xff\xff"), (4, b"\x01\x0f"), (8, b"\x01\xff")])
+def test_bits_of_a_transparent_colour_above_those_of_a_sample_mean_nothing(bits, key):
+    """PNG, section 11.3.1.1; libpng reads it so, Pillow only 1 and 8 bits."""
+    index = np.array([[0, 2**bits - 1]], np.uint8)
+    found = codecs.decode(png(index, bits=bits, between=chunk(b"tRNS", key))).frames[0]
+    assert found[0, :, 3].tolist() == [255, 0]
+
+
 @pytest.mark.parametrize("pixels", [GREY, GREY16, COLOUR, noise(3, "uint16")], ids=["8", "16", "24", "48"])
 def test_colour_key_of_whole_samples(pixels):
     pixels = pixels.copy()

@@ -323,7 +323,8 @@ def key(found: Header) -> tuple[int, ...]:
         return ()
     if len(chunks.transparency) != 2 * count:
         raise damaged("a transparent colour of a wrong size")
-    return struct.unpack(f">{count}H", chunks.transparency)
+    used = (1 << found.bits) - 1  # section 11.3.1.1: what is above these bits means nothing
+    return tuple(value & used for value in struct.unpack(f">{count}H", chunks.transparency))
 
 
 def with_metadata(data: bytes, metadata: Metadata) -> bytes:
