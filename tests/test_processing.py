@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,47 @@ def test_an_outcome_has_the_result_and_the_time_of_each_stage():
     assert np.array_equal(read(outcome.data), 255 - np.fliplr(NOISE))
     assert len(outcome.times) == 5
     assert outcome.times[0] == outcome.times[4] == 0
+
+
+_SHORT = """
+import resource
+from imgpipe.imaging.processing import process
+from imgpipe.imaging.recipe import Recipe
+from imgpipe.memory import bound
+import cv2, numpy
+grey = numpy.full((4000, 4000, 3), 77, numpy.uint8)
+data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+recipe = Recipe.from_options(["identity"])
+cv2.setNumThreads(1)
+process(cv2.imencode(".jpg", numpy.zeros((8, 8, 3), numpy.uint8))[1].tobytes(), recipe, "jpg")
+bound(85_000_000)
+failure = process(data, recipe, "jpg").failure
+print(failure.kind, failure.again)
+"""
+
+
+@pytest.mark.slow
+def test_a_lack_of_memory_is_told_to_every_engine():
+    """The pixels find room, and libjpeg's own buffers do not: OpenCV gives nothing, as for rubbish."""
+    found = subprocess.run([sys.executable, "-c", _SHORT], capture_output=True, text=True, check=True)
+    assert found.stdout == "too_large True\n"
+
+
+@pytest.mark.parametrize("kind", [Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION])
+def test_a_failure_after_memory_was_refused_is_one_of_memory(kind):
+    """As when `imdecode` gives nothing: OpenCV does not say why."""
+
+    def failing(image: Any) -> Any:
+        raise ImageError(kind, "no decoder takes it")
+
+    def short_of_memory(image: Any) -> Any:
+        with pytest.raises(MemoryError):
+            bytearray(1 << 60)
+        failing(image)
+
+    short, other = outcome_of(short_of_memory).failure, outcome_of(failing).failure
+    assert (short.kind, short.message, short.again) == (Kind.TOO_LARGE, "out of memory", True)
+    assert (other.kind, other.message, other.again) == (kind, "no decoder takes it", False)
 
 
 def test_the_format_of_the_recipe_wins():

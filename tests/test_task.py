@@ -19,7 +19,6 @@ from imgpipe.errors import ImageError, Kind, Note, ProtocolError, UsageError
 from imgpipe.imaging import task
 from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.operations import Step
-from imgpipe.imaging.processing import run
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.imaging.task import Committed, Outcome, Stale, Unprocessed, Unseen, Workplace
 from imgpipe.protocol import Job
@@ -114,39 +113,22 @@ def test_an_empty_task_touches_nothing():
 # --- what the machine allows ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("asked", "pixels"), [(0, 1000), (600, 600), (5000, 1000)])
-def test_a_job_may_only_lower_the_ceiling(place, monkeypatch, asked, pixels):
-    """A picture of 600 pixels; the ceiling of the machine is 1000."""
-    given: list[Any] = []
+@pytest.mark.parametrize(
+    ("machine", "asked", "limit"),
+    [(600, 0, 0), (1000, 600, 0), (1000, 599, 599), (599, 0, 599), (599, 5000, 599)],
+)
+def test_a_job_may_only_lower_the_ceiling(place, monkeypatch, machine, asked, limit):
+    """A picture of 600 pixels; ``limit`` is the one it breaks."""
     lowered = replace(Recipe.from_array(place.job.recipe), pixels_max=asked)
     monkeypatch.setattr(Recipe, "from_array", lambda array: lowered)
-
-    def watched(*arguments: Any, **options: Any) -> Outcome:
-        given.append(arguments[3:])
-        return run(*arguments, **options)
-
-    monkeypatch.setattr(task, "run", watched)
-    bounds = USUAL.limited(1000)
-    place.workplace = Workplace(place.job, {"data": os.fsencode(place.root)}, bounds=bounds)
-    assert isinstance(place.run(), Committed)
-    [(recipe, ceiling)] = given
-    assert recipe is lowered
-    assert ceiling == replace(bounds.ceiling, pixels=pixels)
-
-
-@pytest.mark.parametrize("kind", [Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION])
-def test_a_failure_after_memory_was_refused_is_one_of_memory(place, monkeypatch, kind):
-    """As when `imdecode` gives nothing: OpenCV does not say why."""
-
-    def short_of_memory(*_: Any, **__: Any) -> Outcome:
-        with pytest.raises(MemoryError):
-            bytearray(1 << 60)
-        return Outcome(None, ImageError(kind, "no decoder takes it"), (0, 1, 2, 3, 0))
-
-    monkeypatch.setattr(task, "run", short_of_memory)
-    assert failed(place.run()) == ("too_large", "out of memory", True)
-    monkeypatch.setattr(task, "run", outcome(None, ImageError(kind, "no decoder takes it")))
-    assert failed(place.run())[:2] == (str(kind), "no decoder takes it")
+    roots = {"data": os.fsencode(place.root)}
+    place.workplace = Workplace(place.job, roots, bounds=USUAL.limited(machine))
+    if limit:
+        kind, message, again = failed(place.run())
+        assert (kind, again) == ("too_large", False)
+        assert f"at most {limit} are read" in message
+    else:
+        assert isinstance(place.run(), Committed)
 
 
 def test_where_memory_is_limited_the_message_says_how_to_have_more(place, monkeypatch):

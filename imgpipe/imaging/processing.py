@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.facts import Times
-from imgpipe.imaging import pixels
+from imgpipe.imaging import pixels, shortage
 from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, decode, encode
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.hearing import Hearing
@@ -102,10 +102,11 @@ def run(
     """
     work = _Work(data, program, recipe, ceiling, named, hearing)
     failure = result = None
+    shortage.forget()
     try:
         result = work.encoded(suffix)
     except ImageError as error:
-        failure = ImageError(error.kind, _tellable(error.message), again=error.again)
+        failure = _judged(error, short=shortage.seen())
     except MemoryError:
         failure = ImageError(Kind.TOO_LARGE, "out of memory", again=True)
     return Outcome(result, failure, work.times(), tuple(work.notes))
@@ -202,6 +203,13 @@ def _applied(program: Program, image: Image) -> Image:
         if wrong := pixels.problem(image):
             raise ImageError(Kind.OPERATION, f"{name}: {wrong}")
     return image
+
+
+def _judged(error: ImageError, *, short: bool) -> ImageError:
+    """What is told of a failure. OpenCV tells of some lack of memory as of a picture it cannot read."""
+    if short and error.kind in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
+        return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
+    return ImageError(error.kind, _tellable(error.message), again=error.again)
 
 
 def _tellable(message: str) -> str:

@@ -25,7 +25,6 @@ from typing import TypeAlias
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
-from imgpipe.imaging import shortage
 from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.codecs import suffix_of
 from imgpipe.imaging.processing import Outcome, hearing, prepare, process, run
@@ -186,12 +185,10 @@ class Workplace:
         data = self._read(name, size)
         read = perf_counter_ns()
         target = self._recipe.target(name)
-        shortage.forget()
         outcome = self._processed(data, name, target)
-        failure = outcome.failure and _judged(outcome.failure, short=shortage.seen())
         notes = fitted(outcome.notes)
-        if failure is not None:
-            return _unprocessed(task, attempt, self._advised(failure), of_input(notes))
+        if outcome.failure is not None:
+            return _unprocessed(task, attempt, self._advised(outcome.failure), of_input(notes))
         assert outcome.data is not None
         begun = perf_counter_ns()
         if not self._commit(target, attempt, outcome.data, still_valid):
@@ -257,13 +254,6 @@ class Workplace:
             return Stale()
         self._look_again()  # has the output directory lost its mark?
         raise ImageError(Kind.UNWRITABLE, "its temporary file was removed by someone else", again=True)
-
-
-def _judged(failure: ImageError, *, short: bool) -> ImageError:
-    """What a failure is when memory ran out: OpenCV tells of some of it as of a picture it cannot read."""
-    if not short or failure.kind not in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
-        return failure
-    return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
 
 
 def _unprocessed(task: int, attempt: int, error: ImageError, notes: Notes = ()) -> Unprocessed:
