@@ -124,7 +124,7 @@ def test_quality_is_that_of_the_format(suffix):
 
 
 def test_colour8_is_what_opencv_reads_in_colour():
-    for image in (smooth(1), smooth(3), smooth(4), smooth(3, depth="uint16", white=65535)):
+    for image in (*map(smooth, (1, 3, 4)), *(smooth(n, depth="uint16", white=65535) for n in (1, 3, 4))):
         data = encode(image, "png")
         expected: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert np.array_equal(decode(data, colour8=True), expected)

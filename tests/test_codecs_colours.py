@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from imgpipe.imaging import codecs
+from imgpipe.imaging.processing import process
+from imgpipe.imaging.recipe import Recipe
 from tests import encoders, readers
 from tests.encoders import by_pillow, chunk, indices, noise, palette, png, smooth
 from tests.judges import check, decoded, refused
@@ -134,6 +136,15 @@ class TestPngOfFewBits:
         index = indices(2**bits)
         data = png(index, bits=bits, between=chunk(b"tRNS", b"\0\1"), interlaced=interlaced)
         check(data, with_alpha(index * np.uint8(255 // (2**bits - 1)), index == 1))
+
+
+@pytest.mark.parametrize("alpha", [65535, 65534])
+def test_alpha_of_16_bits_is_lost_only_where_something_is_transparent(alpha):
+    """Even where a step wants colours of 8 bits: they are what OpenCV reads."""
+    pixels = noise(4, "uint16")
+    pixels[:, :, 3] = alpha
+    notes = dict(process(png(pixels), Recipe.from_options(["edges"]), "png").notes)
+    assert ("alpha" in notes) == (alpha < 65535)
 
 
 @pytest.mark.parametrize(("bits", "key"), [(1, b"\xff\xff"), (4, b"\x01\x0f"), (8, b"\x01\xff")])

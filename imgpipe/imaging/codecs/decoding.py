@@ -104,7 +104,7 @@ def decode(
         if codec is JPEG:
             frames = [_jpeg(data, header, factor, luma)]
         else:
-            frames = _frames(codec, data, header, whole, colour8)
+            frames = _frames(codec, data, header, whole)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
     picture = Picture(
@@ -178,12 +178,12 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 # --- each format --------------------------------------------------------------------------------
 
 
-def _frames(codec: Codec, data: bytes, header: Header, whole: bool, colour8: bool) -> Sequence[Image]:
+def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
     if codec is PNM:
         return [netpbm.decode(data, header)]
     if codec is PNG:
-        return _png(header, whole, colour8)
+        return _png(header, whole)
     if codec is GIF:
         return _gif(header, whole)
     if codec is BMP:
@@ -245,14 +245,12 @@ def _several(data: bytes, header: Header) -> Sequence[Image]:
     return frames
 
 
-def _png(header: Header, whole: bool, colour8: bool) -> Sequence[Image]:
+def _png(header: Header, whole: bool) -> Sequence[Image]:
     transparent = png.key(header)
-    reduced = colour8 and header.bits == 16  # as OpenCV does it: it truncates to 8 bits
-    flags = cv2.IMREAD_COLOR if reduced else cv2.IMREAD_UNCHANGED
 
     def decoded(number: int | None) -> Image:
-        image = _one(png.clean(header, number), flags, PNG, header)
-        return _keyed(image, transparent, header) if transparent and not reduced else image
+        image = _one(png.clean(header, number), cv2.IMREAD_UNCHANGED, PNG, header)
+        return _keyed(image, transparent, header) if transparent else image
 
     if not whole:
         return [decoded(None)]
@@ -345,9 +343,15 @@ def _settle(picture: Picture, header: Header, codec: Codec, colour8: bool) -> No
     """Say whether something is transparent; leave out an alpha that the file does not declare; reduce."""
     frames = picture.frames
     picture.alpha = any(not pixels.is_opaque(frame) for frame in frames)
-    if colour8 and codec is PNG and header.bits == 16:
-        picture.alpha = header.alpha
     if not picture.alpha and not header.alpha:
         picture.frames = frames = [pixels.colour(f) if pixels.has_alpha(f) else f for f in frames]
     if colour8:
-        picture.frames = [pixels.colour8(frame) for frame in frames]
+        reduced = _truncated if codec is PNG else pixels.colour8
+        picture.frames = [reduced(frame) for frame in frames]
+
+
+def _truncated(image: Image) -> Image:
+    """As OpenCV reads a PNG of 16 bits in colour: what is below 8 bits is cut off."""
+    if pixels.depth(image) == "uint16":
+        image = pixels.by_bands(lambda band: (band >> 8).astype(np.uint8), image)
+    return pixels.colour8(image)
