@@ -250,6 +250,13 @@ def frame(seed: int, *, alpha: str = "any", depth: str = "uint8", size: tuple[in
     return pixels
 
 
+@pytest.mark.parametrize(("target", "lost"), [("tif", []), ("png", ["depth"])])
+def test_depth_of_a_later_page_is_told_where_it_is_lost(target, lost):
+    data = encoders.tiff_pages([(noise(3), {}), (noise(3, "uint16"), {})])
+    assert [kind for kind, _ in done(data, "tif", target).notes] == lost
+    assert [kind for kind, _ in done(data, "tif", target, "first").notes] == ["pages"]
+
+
 @pytest.mark.parametrize("depth", ["uint8", "uint16"])
 @pytest.mark.parametrize("blend", [0, 1], ids=["source", "over"])
 @pytest.mark.parametrize("disposal", [0, 1, 2], ids=["none", "background", "previous"])

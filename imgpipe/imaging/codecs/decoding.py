@@ -101,10 +101,7 @@ def decode(
     try:
         factor = reduction(header, resampled) if codec is JPEG else 1
         frames: Sequence[Image]
-        if codec is JPEG:
-            frames = [_jpeg(data, header, factor, luma)]
-        else:
-            frames = _frames(codec, data, header, whole)
+        frames = [_jpeg(data, header, factor, luma)] if codec is JPEG else _frames(codec, data, header, whole)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
     picture = Picture(
@@ -112,7 +109,7 @@ def decode(
         header.durations if whole else (),
         header.loops,
         header.metadata.upright(),
-        header.bits,
+        max(page.bits for page in header.details) if whole and codec is TIFF else header.bits,
         remarks=list(header.losses),
     )
     _settle(picture, header, codec, colour8)

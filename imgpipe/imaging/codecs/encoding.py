@@ -94,7 +94,7 @@ def fitted(image: Image, format_: Codec) -> Image:
 def _losses(picture: Picture, frames: list[Image], format_: Codec) -> list[Remark]:
     """What the file held and the output does not, whether a step or the format took it away."""
     remarks: list[Remark] = []
-    bits = _BITS[pixels.depth(frames[0])]
+    bits = max(_BITS[pixels.depth(frame)] for frame in frames)
     if bits < picture.bits and picture.bits > 8:
         remarks.append((str(Note.DEPTH), f"{picture.bits} to {bits} bits"))
     drops = any(not pixels.is_opaque(f) for f in picture.frames) and not format_.alpha

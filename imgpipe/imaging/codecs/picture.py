@@ -26,7 +26,7 @@ class Picture:
     metadata : Metadata
         As for upright pixels.
     bits : int
-        Of a sample in the file; ``alpha``: something in it is transparent.
+        Of a sample in the file, of the deepest page; ``alpha``: something in it is transparent.
     remarks : list
         ``(kind, text)`` of what was lost or odd on the way here.
     """
