@@ -271,6 +271,19 @@ def test_a_default_picture_that_is_no_frame():
     check_apng(frames, default)
     data = encoders.apng(SIZE, frames, default=default)
     assert np.array_equal(rgb(codecs.decode(data).frames[0]), default)
+    assert done(data, "png", pages="first").notes == (("pages", "3 pages or frames, the first was read"),)
+
+
+def test_one_frame_beside_a_default_picture():
+    """Browsers show the frame, readers of plain PNG the picture: `first` is that, `all` are the frames."""
+    default, only = frame(9), frame(1)
+    data = encoders.apng(SIZE, [(only, 0, 0, 50, 0, 0)], default=default)
+    assert np.array_equal(rgb(codecs.decode(data).frames[0]), default)
+    assert [kind for kind, _ in done(data, "png", pages="first").notes] == ["pages"]
+    (found,) = codecs.decode(data, pages="all").frames
+    assert np.array_equal(visible(rgb(found)), visible(only))
+    ((again,), _, _) = seen(done(data, "png").data, "RGBA")
+    assert np.array_equal(again, readers.by_pillow(encoders.png(visible(only))))
 
 
 @settings(deadline=None, max_examples=40)

@@ -56,6 +56,12 @@ class Chunks:
     losses: list[tuple[str, str]] = field(default_factory=list)
 
     @property
+    def apart(self) -> bool:
+        """There are frames, and the picture itself is none of them: so it is one page more."""
+        first = self.frames[0].data if self.frames else self.pixels
+        return not first or first[0] is not self.pixels[0]
+
+    @property
     def colour_type(self) -> int:
         return self.ihdr[9]
 
@@ -71,14 +77,14 @@ def header(data: bytes) -> Header:
     chunks = _Walk(data).chunks
     width, height, bits, colour_type, *_ = _ihdr(chunks.ihdr)
     metadata = Metadata(chunks.kept.get(b"eXIf", b""), _icc(chunks), chunks.kept.get(b"iTXt", b""))
-    animated = len(chunks.frames) > 1
+    animated = len(chunks.frames) > 1 or chunks.apart
     return Header(
         width,
         height,
         bits=bits,
         grey=colour_type in (0, 4),
         alpha=colour_type in (4, 6) or chunks.transparency is not None,
-        frames=max(1, len(chunks.frames)),
+        frames=len(chunks.frames) + (chunks.apart or not chunks.frames),
         durations=tuple(frame.duration for frame in chunks.frames) if animated else (),
         loops=chunks.plays,
         orientation=orientation(metadata),
@@ -209,16 +215,10 @@ class _Walk:
     def _frame_data(self, body: memoryview) -> None:
         if len(body) < 4 or not self.chunks.frames or not self._seen_data:
             raise damaged("fdAT without a frame")
-        if self.chunks.frames[0].data and len(self.chunks.frames) == 1 and self._holds_picture:
+        if self.chunks.frames[0].data and len(self.chunks.frames) == 1 and not self.chunks.apart:
             raise damaged("fdAT in the frame that is the picture itself")
         self._next(int.from_bytes(body[:4], "big"))
         self.chunks.frames[-1].data.append(body[4:])
-
-    @property
-    def _holds_picture(self) -> bool:
-        """The first frame's pixels are those of IDAT."""
-        first = self.chunks.frames[0].data
-        return bool(first) and first[0] is self.chunks.pixels[0]
 
     def _next(self, number: int) -> None:
         if number != self._sequence:
