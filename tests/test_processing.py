@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging.codecs import Ceiling
 from imgpipe.imaging.operations import Step
 from imgpipe.imaging.processing import prepare, process, run
 from imgpipe.imaging.recipe import Program, Recipe
@@ -57,6 +58,15 @@ bound(85_000_000)
 failure = process(data, recipe, "jpg").failure
 print(failure.kind, failure.again)
 """
+
+
+def test_a_format_that_is_switched_off_is_not_written_either():
+    """Not even where nobody asked for it: the output of a PNG that is named .gif."""
+    off = Ceiling(off=frozenset({"gif"}))
+    failure = process(PNG, Recipe.from_options(["identity"]), "gif", off).failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == (Kind.OPERATION, "GIF is switched off on this machine")
+    assert process(PNG, Recipe.from_options(["identity"], "webp"), "gif", off).failure is None
 
 
 @pytest.mark.slow

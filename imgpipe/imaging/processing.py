@@ -18,7 +18,7 @@ from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.facts import Times
 from imgpipe.imaging import pixels, shortage
-from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, decode, encode
+from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, codec, decode, encode
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.lazy import lazy
@@ -128,6 +128,8 @@ class _Work:
     def encoded(self, suffix: str) -> bytes:
         if suffix not in WRITABLE:
             raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
+        if (format_ := codec(suffix)).key in self.ceiling.off:
+            raise ImageError(Kind.OPERATION, f"{format_.name} is switched off on this machine")
         picture = self._decoded() if self.hearing is None else self._heard(self.hearing)
         self.notes += filter(self._matters, picture.remarks)
         self._refuse_warnings()
