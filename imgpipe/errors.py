@@ -60,7 +60,7 @@ class Note(StrEnum):
     XMP = "xmp"  # … or this
     COLOURS = "colours"  # converted without the colour profile they were meant for (CMYK)
     PAGES = "pages"  # the file has more pages or frames than were read
-    TIMING = "timing"  # frames lost how long each is shown
+    TIMING = "timing"  # frames lost how long each is shown, or how often all are
     SUFFIX = "suffix"  # the suffix names another format than the file has
     WARNING = "warning"  # what a decoder had to say
 

@@ -52,8 +52,8 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "; --pages all keeps them",
     ),
     Note.TIMING: (
-        "lost how long each frame is shown",
-        "lost how long each frame is shown",
+        "lost how long or how often its frames are shown",
+        "lost how long or how often their frames are shown",
         ": the output's format does not say it",
     ),
     Note.SUFFIX: (

@@ -18,7 +18,7 @@ from imgpipe.imaging.codecs.containers import jpeg, png, tiff, webp
 from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata, icc_channels
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.codecs.picture import Picture, Remark
-from imgpipe.imaging.codecs.table import GIF, JPEG, PNG, PNM, QUALITY, TIFF, WEBP, Codec, codec
+from imgpipe.imaging.codecs.table import AVIF, GIF, JPEG, PNG, PNM, QUALITY, TIFF, WEBP, Codec, codec
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
 
@@ -103,6 +103,8 @@ def _losses(picture: Picture, frames: list[Image], format_: Codec) -> list[Remar
         remarks.append((str(Note.ALPHA), f"transparency is lost: {where}"))
     if len(frames) > 1 and picture.durations and not format_.timed:
         remarks.append((str(Note.TIMING), f"{format_.name} does not say how long a frame is shown"))
+    if len(frames) > 1 and picture.loops and format_ is AVIF:
+        remarks.append((str(Note.TIMING), "OpenCV writes every AVIF so that it is shown for ever"))
     return remarks
 
 
