@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -256,6 +257,16 @@ def test_depth_of_a_later_page_is_told_where_it_is_lost(target, lost):
     data = encoders.tiff_pages([(noise(3), {}), (noise(3, "uint16"), {})])
     assert [kind for kind, _ in done(data, "tif", target).notes] == lost
     assert [kind for kind, _ in done(data, "tif", target, "first").notes] == ["pages"]
+
+
+def test_what_is_not_read_of_a_later_page_is_told_once_and_where_it_is_read():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for channels, photometric in ((3, "rgb"), (4, "separated"), (4, "separated")):
+            file.write(noise(channels), photometric=photometric, metadata=None)
+    data = buffer.getvalue()
+    assert [kind for kind, _ in done(data, "tif").notes] == ["colours"]
+    assert [kind for kind, _ in done(data, "tif", pages="first").notes] == ["pages"]
 
 
 @pytest.mark.parametrize("depth", ["uint8", "uint16"])

@@ -104,13 +104,16 @@ def decode(
         frames = [_jpeg(data, header, factor, luma)] if codec is JPEG else _frames(codec, data, header, whole)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
+    bits, losses = header.bits, header.losses
+    if whole and codec is TIFF:  # of every page; the header tells of the first
+        bits, losses = max(page.bits for page in header.details), tiff.losses(header.details)
     picture = Picture(
         [_checked(frame, header, factor, codec) for frame in frames],
         header.durations if whole else (),
         header.loops,
         header.metadata.upright(),
-        max(page.bits for page in header.details) if whole and codec is TIFF else header.bits,
-        remarks=list(header.losses),
+        bits,
+        remarks=list(losses),
     )
     _settle(picture, header, codec, colour8)
     if header.frames > 1 and not whole:

@@ -214,7 +214,7 @@ def header(data: bytes) -> Header:
         frames=len(shown),
         orientation=turned[0] if turned and 1 <= turned[0] <= 8 else 1,
         metadata=metadata,
-        losses=tuple(_losses(first)),
+        losses=losses([first]),
         details=shown,
     )
 
@@ -328,6 +328,11 @@ def _readable(page: Page) -> None:
         raise unsupported(f"{kind} whose channels are stored apart")
     if page.packing == _UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
         raise unsupported(f"a TIFF of tiles of {page.tile} bytes")
+
+
+def losses(pages: Sequence[Page]) -> tuple[tuple[str, str], ...]:
+    """What is not read of these pages, each once."""
+    return tuple(dict.fromkeys(loss for page in pages for loss in _losses(page)))
 
 
 def _losses(page: Page) -> list[tuple[str, str]]:
