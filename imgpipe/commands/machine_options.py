@@ -1,4 +1,4 @@
-"""What a machine is given to images, declared once for ``worker`` and ``run``."""
+"""What a machine is given to images, declared once for ``worker``, ``run`` and ``try``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from imgpipe.commands.base import Whole, checked_by
 from imgpipe.errors import UsageError
 from imgpipe.imaging.bounds import Bounds, switched_off
 from imgpipe.imaging.codecs.ceiling import Ceiling
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.memory import in_words, size_of
 
 #: Of a picture, all its frames together.
@@ -63,3 +64,15 @@ def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         bounded = option(bounded)
     return bounded
+
+
+def check_format(recipe: Recipe, bounds: Bounds) -> None:
+    """Where there is no other worker, nobody must wait for one that has the recipe's format.
+
+    Raises
+    ------
+    UsageError
+        The format is switched off.
+    """
+    if recipe.format is not None and recipe.format not in bounds.suffixes:
+        raise UsageError(f"--format {recipe.format} is switched off here by --without: give one of the two")
