@@ -48,6 +48,10 @@ PATTERNS: Mapping[type, str] = {
 }
 
 
+#: What means something between the brackets of a regular expression, in Python's and in ECMAScript's.
+_SPECIAL = r"\]^-["
+
+
 def schema(operations: Iterable[Operation]) -> dict[str, Any]:
     """The whole schema, of dictionaries and lists as JSON has them."""
     known = sorted(operations, key=lambda operation: operation.name)
@@ -120,12 +124,24 @@ def _number(parameter: Parameter) -> dict[str, Any]:
 
 
 def _text(parameter: Parameter) -> dict[str, Any]:
-    values: dict[str, Any] = {"type": ["string", "integer"] if parameter.kind is Length else "string"}
+    values: dict[str, Any] = {"type": "string"}
     if parameter.kind in PATTERNS:
         values["pattern"] = PATTERNS[parameter.kind]
+    if parameter.kind is Length:  # pixels may be a number, and the bounds are of numbers alone
+        values |= {**_number(parameter), "type": ["string", "integer"]}
     if parameter.text is not None:
-        values |= {"minLength": 1, "maxLength": parameter.text.limit}
+        values |= {
+            "minLength": 1,
+            "maxLength": parameter.text.limit,
+            "pattern": _only(parameter.text.characters),
+        }
     return values
+
+
+def _only(characters: str) -> str:
+    """A regular expression for texts of these characters."""
+    escaped = ("\\" + one if one in _SPECIAL else one for one in characters)
+    return f"^[{''.join(escaped)}]*$"
 
 
 def _table(name: str) -> dict[str, Any]:
