@@ -155,6 +155,12 @@ OPTIONS: tuple[Option, ...] = (
 TABLES = ("input", "output")
 
 
+def keys(table: str) -> str:
+    """The keys of a table, in words."""
+    *first, last = (option.key for option in OPTIONS if option.table == table)
+    return f"{', '.join(first)} and {last}"
+
+
 def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """These options by name, each checked.
 
@@ -229,11 +235,10 @@ def _options(table: str, fields: Any) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise UsageError(f"{table}: expected a table [{table}], got {elided(fields)}")
     names = {option.key: option.name for option in OPTIONS if option.table == table}
-    *first, last = names
     for option in OPTIONS:
         if option.key in fields and option.table != table:
             raise UsageError(f"{table}: {option.key} belongs to the table [{option.table}]")
-    _known(fields, tuple(names), "field", f"{', '.join(first)} and {last}", f"{table}: ")
+    _known(fields, tuple(names), "field", keys(table), f"{table}: ")
     try:
         return checked({names[key]: value for key, value in fields.items()})
     except UsageError as error:
