@@ -38,7 +38,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--max-memory",
         metavar="SIZE",
-        callback=checked_by(checked_size),
+        callback=checked_by(checked_size, "--max-memory"),
         help="What each process may take for an image, beyond what it starts with: 2GiB, 1500MB, …  "
         f"[default: this machine's memory / slots, at least {in_words(limits.MEMORY_MIN)}]",
     ),
@@ -46,7 +46,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--without",
         multiple=True,
         metavar="FORMAT",
-        callback=checked_by(switched_off),
+        callback=checked_by(switched_off, "--without"),
         help="A format that is neither read nor written here; repeat it.",
     ),
 )
