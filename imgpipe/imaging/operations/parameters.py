@@ -218,7 +218,7 @@ def _contents(given: Any, files: Reader | None) -> tuple[bytes | None, str]:
         return None, ""
     if len(given) > limits.EMBEDDED_MAX:
         return None, ": it is larger"
-    return (given, "") if given.startswith(File.MAGIC) else (None, ": it is no image of a known format")
+    return (given, "") if given.startswith(File.MAGIC) else (None, ": it is no PNG, JPEG, WebP, TIFF or BMP")
 
 
 def _why(error: OSError | ValueError, path: str) -> str:
