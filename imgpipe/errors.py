@@ -102,6 +102,7 @@ class ImageError(ImgpipeError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'blur'?)`` for the known name nearest to ``word``, or nothing."""
-    close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    """`` (did you mean 'blur'?)`` for the known name nearest to ``word`` in any case, or nothing."""
+    names = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), names, n=1)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""

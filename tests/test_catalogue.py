@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from imgpipe.imaging.catalogue import default_of, effects, families, is_required, pairs, toml_example
+from imgpipe.imaging.catalogue import default_of, effects, families, pairs, toml_example
 from imgpipe.imaging.operations import Doc, Operation, Range, find, operation
 from imgpipe.imaging.operations.table import BUILT_IN
 
@@ -93,5 +93,5 @@ def test_an_example_in_toml():
 
 def test_defaults():
     must, may, flag = declared("sample").parameters
-    assert [is_required(p) for p in (must, may, flag)] == [True, False, False]
+    assert [p.required for p in (must, may, flag)] == [True, False, False]
     assert [default_of(p) for p in (must, may, flag)] == ["required", "2.5", "false"]

@@ -17,6 +17,7 @@ from imgpipe.cli import main
 from imgpipe.connection import Stream
 from imgpipe.facts import Ended, Fact, ImageDone, ImageFailed, Listed, Opened, Stopping, Tally, WorkerChanged
 from imgpipe.imaging.recipe import Recipe
+from imgpipe.imaging.recipe_toml import OPTIONS, TABLES
 from imgpipe.protocol import CancelJob, Declined, Finished, SubmitRequest
 from tests.fakes import ACCEPTED, JOB, FakeCoordinator, facts_of, message, telling
 
@@ -113,6 +114,15 @@ def test_a_recipe_file(serve: Any, tmp_path: Path, capsys: pytest.CaptureFixture
     file.write_text('[[step]]\nop = "blurr"\n')
     assert submit(there.address, "-P", str(file)) == 2
     assert "recipe.toml: step 1: unknown operation 'blurr'" in capsys.readouterr().err
+
+
+def test_the_help_of_recipe_names_every_key_of_its_tables(capsys: pytest.CaptureFixture[str]):
+    assert main(["run", "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    for table in TABLES:
+        assert f"[{table}] with {', '.join(o.key for o in OPTIONS if o.table == table)}" in words.replace(
+            " and ", ", "
+        )
 
 
 # --- what is printed ----------------------------------------------------------------------------

@@ -94,6 +94,10 @@ def test_what_was_listed_is_not_offered_again(tmp_path: Path):
 
 
 def test_a_format_that_is_switched_off_here_is_not_waited_for(photos: Path):
+    done = run(["photos", "--without", "wepb"], photos.parent)
+    assert done.stderr.startswith("imgpipe: --without: expected one of avif, ")
+    done = run(["photos", "--max-memory", "1"], photos.parent)
+    assert done.stderr == "imgpipe: --max-memory: expected at least 64 MiB, got 1 byte\n"
     done = run(["photos", "-j", "1", "--without", "webp", "--format", "webp"], photos.parent)
     assert done.returncode == 2
     assert done.stderr == "imgpipe: --format webp is switched off here by --without: give one of the two\n"

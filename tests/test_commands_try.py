@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from PIL import Image as Pillow
 
 from imgpipe import limits
 from imgpipe.cli import main
+from imgpipe.imaging import sheet
+from imgpipe.imaging.pixels import Image
+from imgpipe.imaging.sheet import Cell
 
 DATA = Path(__file__).parent.parent / "data" / "input"
 
@@ -82,6 +85,49 @@ def test_an_object(photos: Path, capsys: pytest.CaptureFixture[str]):
     assert told["estimate"]["slots"] == 1
     with Pillow.open("sheet.webp") as sheet:
         assert sheet.format == "WEBP"
+
+
+def test_what_images_lost_is_told(photos: Path, capsys: pytest.CaptureFixture[str], cells: list[Cell]):
+    """Of the results as of the files, and by the same words as those of a run."""
+    frames = [Pillow.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
+    frames[0].save(photos / "two.tif", save_all=True, append_images=frames[1:])
+    Pillow.new("RGBA", (9, 9)).save(photos / "clear.webp")
+    sentence = "1 image lost its transparency: the output's format has none, or a step drops it"
+    assert try_("--op", "identity", "--format", "jpg") == 0
+    assert f"  {sentence}" in capsys.readouterr().out.splitlines()
+    lines = {cell.title: cell.lines for cell in cells}
+    assert lines["clear.webp"][-1].startswith("note: transparency is lost")
+    assert lines["two.tif"][-1] == "note: 2 pages or frames, the first was read"
+    cells.clear()
+    assert try_("--op", "identity", "--pages", "all", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["notes"] == {}
+    assert not [line for cell in cells for line in cell.lines if line.startswith("note")]
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """Those that are drawn."""
+    drawn: list[Cell] = []
+
+    def draw(heading: Sequence[str], given: Sequence[Cell], footing: Sequence[str]) -> Image:
+        drawn.extend(given)
+        return real(heading, given, footing)
+
+    real = sheet.draw
+    monkeypatch.setattr(sheet, "draw", draw)
+    return drawn
+
+
+def test_formats_and_memory_are_those_of_the_machine(photos: Path, capsys: pytest.CaptureFixture[str]):
+    assert try_("--op", "identity", "--without", "png", "--max-memory", "512MiB", "--json") == 3
+    images = json.loads(capsys.readouterr().out)["images"]
+    assert {image["name"] for image in images if image["status"] == "failed"} == {
+        "clock.png",
+        "microaneurysms.png",
+    }
+    assert try_("--format", "webp", "--without", "webp") == 2
+    assert "--format webp is switched off here by --without" in capsys.readouterr().err
 
 
 def test_failures_are_named_and_the_sheet_is_written(photos: Path, capsys: pytest.CaptureFixture[str]):

@@ -213,6 +213,11 @@ def test_every_bad_value_is_refused_by_name(name):
     [
         ("blurr", "unknown operation 'blurr' .did you mean 'blur'"),
         ("", "unknown operation ''"),
+        ("Blur", "unknown operation 'Blur' .did you mean 'blur'"),
+        (
+            "blur size=5",
+            "expected NAME or NAME:parameter=value, got 'blur size=5', with no colon before the =",
+        ),
         ("blur:siz=3", "blur: unknown parameter 'siz' .did you mean 'size'"),
         ("edges:size=3", "edges: unknown parameter 'size'; it has none"),
         ("blur:size=0", "blur: size: expected an integer from 1 to 999, got '0'"),

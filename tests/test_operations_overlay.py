@@ -154,6 +154,17 @@ def test_a_recipe_has_the_image_in_it(tmp_path):
     assert close(Recipe.from_array(recipe.array()).bind()(image), over(image, 0, 0, LOGO / 255))
 
 
+def test_a_recipe_file_names_the_image_from_its_own_folder(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "logo.png").write_bytes(png(LOGO))
+    monkeypatch.chdir(tmp_path)
+    step = '[[step]]\nop = "watermark"\nimage = "logo.png"'
+    same = Recipe.from_options(["watermark:image=recipes/logo.png"])
+    assert Recipe.from_toml(step, "recipes/r.toml") == same
+    with pytest.raises(UsageError, match=r"got 'logo.png': No such file or directory \(/.*/other/logo.png\)"):
+        Recipe.from_toml(step, str(tmp_path / "other" / "r.toml"))
+
+
 def test_images_that_are_too_large_together_are_refused_when_the_recipe_is_made(tmp_path):
     path = tmp_path / "noise.png"
     path.write_bytes(png(RNG.integers(0, 256, (230, 220, 3), np.uint8)))

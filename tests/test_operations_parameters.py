@@ -243,7 +243,7 @@ def test_a_file_is_read_where_the_step_is_made(tmp_path):
         ("missing.png", "got '.*missing.png': No such file or directory"),
         ("", "got '.*': it is no regular file"),
         ("a\0b", "null"),
-        ("text.png", "it is no image of a known format"),
+        ("text.png", "it is no PNG, JPEG, WebP, TIFF or BMP"),
         ("large.png", "at most 192 KiB, got .*: it is larger"),
     ],
 )

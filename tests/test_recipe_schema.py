@@ -79,6 +79,8 @@ def test_an_operation_of_another_package_is_included():
         ({"step": [{"op": "blurr"}]}, "'blurr' is not one of"),
         ({"step": [{"size": 5}]}, "'op' is a required property"),
         ({"steps": []}, "Additional properties are not allowed ('steps' was unexpected)"),
+        ({"step": [{"op": "crop", "x": 65536}]}, "is not valid under any of the given schemas"),
+        ({"step": [{"op": "label", "text": "ü"}]}, "is not valid under any of the given schemas"),
         ({"output": {"quality": 101}}, "101 is greater than the maximum of 100"),
         ({"output": {"pages": "all"}}, "'pages' was unexpected"),
         ({"input": {"pages": "al"}}, "'al' is not one of"),

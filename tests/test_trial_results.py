@@ -66,8 +66,9 @@ def test_an_image_that_killed_a_process_is_not_decoded_here(tmp_path: Path):
 
 
 def test_failures_and_what_they_cost(tmp_path: Path):
+    notes = (("warning", "odd"),)
     facts: list[Fact] = [
-        ImageFailed(b"a.png", "unreadable", "no", "local1", 1, 1),
+        ImageFailed(b"a.png", "unreadable", "no", "local1", 1, 1, notes),
         ImageFailed(b"b.png", "timeout", "late", "local1", 2, 2),
     ]
     gone = ImageError(Kind.MISSING, "gone")
@@ -78,6 +79,7 @@ def test_failures_and_what_they_cost(tmp_path: Path):
     kinds = [found[name].failure.kind for name in (b"a.png", b"b.png", b"c.png", b"d.png")]
     assert kinds == [Kind.UNREADABLE, Kind.TIMEOUT, Kind.MISSING, Kind.LOST]
     assert [found[name].seconds for name in (b"a.png", b"b.png", b"c.png")] == [0.25, 120.0, 0.125]
+    assert [found[name].notes for name in (b"a.png", b"b.png")] == [notes, ()]
     assert all(one.after is None and one.before.image is None for one in found.values())
     assert (found[b"a.png"].before.width, found[b"c.png"].before.width) == (30, 0)
 

@@ -101,8 +101,13 @@ def verbosity(function: Function) -> Function:
 # --- values -------------------------------------------------------------------------------------
 
 
-def checked_by(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback for an option: what ``check`` says of a value that was given is said with its place."""
+def checked_by(
+    check: Callable[[Any], object], named: str = ""
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback for an option: what ``check`` says of a value that was given is said with its place.
+
+    ``named`` is the option, where ``check`` does not name it itself.
+    """
 
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
         if value is None or value == ():
@@ -110,7 +115,7 @@ def checked_by(check: Callable[[Any], object]) -> Callable[[click.Context, click
         try:
             check(value)
         except UsageError as error:
-            where = settings.place(context, parameter)
+            where = settings.place(context, parameter) or named
             raise UsageError(f"{where}: {error}" if where else str(error)) from None
         return value
 

@@ -20,7 +20,7 @@ from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.naming import FIELDS, MIRRORED, checked_template
 from imgpipe.imaging.recipe import DEFAULT, Recipe
-from imgpipe.imaging.recipe_toml import METADATA, PAGES
+from imgpipe.imaging.recipe_toml import METADATA, PAGES, TABLES, keys
 from imgpipe.protocol import SubmitRequest
 from imgpipe.scheduling.placement import MODES, find
 from imgpipe.storage.globs import matcher
@@ -45,6 +45,7 @@ def _read_recipe(file: str) -> Recipe:
 
 
 _FIELDS = ", ".join(f"{{{field}}}" for field in FIELDS)
+_TABLES = ", ".join(f"[{table}] with {keys(table)}" for table in TABLES)
 _MODES = ". ".join(f"{name}: {MODES[name].help}" for name in MODE_NAMES.split("|"))
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -77,8 +78,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="FILE",
         callback=checked_by(_read_recipe),
         help='The same as a TOML file. A table [[step]] for each --op: op = "blur", size = 5; and tables for '
-        "the options below: [output] with format, quality, name and metadata, [input] with pages, strict and "
-        "max-pixels. A flag beats the file.",
+        f"the options below: {_TABLES}. A flag beats the file.",
     ),
     click.option(
         "--format",

@@ -1,4 +1,4 @@
-"""What a machine is given to images, declared once for ``worker`` and ``run``."""
+"""What a machine is given to images, declared once for ``worker``, ``run`` and ``try``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from imgpipe.commands.base import Whole, checked_by
 from imgpipe.errors import UsageError
 from imgpipe.imaging.bounds import Bounds, switched_off
 from imgpipe.imaging.codecs.ceiling import Ceiling
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.memory import in_words, size_of
 
 #: Of a picture, all its frames together.
@@ -37,7 +38,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--max-memory",
         metavar="SIZE",
-        callback=checked_by(checked_size),
+        callback=checked_by(checked_size, "--max-memory"),
         help="What each process may take for an image, beyond what it starts with: 2GiB, 1500MB, …  "
         f"[default: this machine's memory / slots, at least {in_words(limits.MEMORY_MIN)}]",
     ),
@@ -45,7 +46,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--without",
         multiple=True,
         metavar="FORMAT",
-        callback=checked_by(switched_off),
+        callback=checked_by(switched_off, "--without"),
         help="A format that is neither read nor written here; repeat it.",
     ),
 )
@@ -63,3 +64,15 @@ def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         bounded = option(bounded)
     return bounded
+
+
+def check_format(recipe: Recipe, bounds: Bounds) -> None:
+    """Where there is no other worker, nobody must wait for one that has the recipe's format.
+
+    Raises
+    ------
+    UsageError
+        The format is switched off.
+    """
+    if recipe.format is not None and recipe.format not in bounds.suffixes:
+        raise UsageError(f"--format {recipe.format} is switched off here by --without: give one of the two")

@@ -77,7 +77,7 @@ def _object(operation: Operation, family: str) -> dict[str, Any]:
         "help": operation.help,
         "description": operation.description,
         "parameters": recipe_schema.parameters(operation),
-        "required": [p.name for p in operation.parameters if catalogue.is_required(p)],
+        "required": [p.name for p in operation.parameters if p.required],
         **dict(catalogue.effects(operation)),
         "example": operation.example,
         "toml": catalogue.toml_example(operation),

@@ -10,8 +10,7 @@ from imgpipe.commands.attending import attend
 from imgpipe.commands.base import SECONDS, SEED, Command, Probabilities, Whole
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.job_options import Asked, job_options
-from imgpipe.commands.machine_options import machine_options
-from imgpipe.errors import UsageError
+from imgpipe.commands.machine_options import check_format, machine_options
 from imgpipe.imaging.bounds import Bounds
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.loop import run as run_loop
@@ -64,7 +63,7 @@ def command(
 ) -> int:
     """Process a folder of images on this machine. Nothing has to be started first."""
 
-    _check_format(asked, bounds)
+    check_format(Recipe.from_array(asked.request.recipe), bounds)
 
     async def work(interrupts: Interrupts) -> int:
         cluster = api.embedded(
@@ -74,13 +73,6 @@ def command(
             return await attend(cluster.client, asked, interrupts, leaving=_leaving)
 
     return run_loop(attended(work))
-
-
-def _check_format(asked: Asked, bounds: Bounds) -> None:
-    """Where there is no other worker, nobody must wait for one that has the format."""
-    wanted = Recipe.from_array(asked.request.recipe).format
-    if wanted is not None and wanted not in bounds.suffixes:
-        raise UsageError(f"--format {wanted} is switched off here by --without: give one of the two")
 
 
 def _leaving(job: Job | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from imgpipe.errors import ExitCode
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.imaging.sheet import Cell, Side
 from imgpipe.jobs.intake import Plan
-from imgpipe.records.events import named
+from imgpipe.notes import sentences
+from imgpipe.records.events import named, noted
 from imgpipe.sampling.estimate import CONFIDENCE, Range
 from imgpipe.schema import shown
 from imgpipe.trial.gathering import Listed
@@ -27,19 +28,20 @@ _ASSUMPTION = (
 )
 _LEGEND = (
     "Left before, right after; bytes are those of the file. Below, the milliseconds that a process took for "
-    "it, and why this image is in the sample."
+    "it, why this image is in the sample, and what it lost or what is odd about its file."
 )
 _STAGE_MIN_MS, _STAGE_MIN_SHARE = 0.5, 0.02  # a stage that took less is not told on the sheet
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A trial that is over."""
+    """A trial that is over; ``notes`` has the number of images for each kind of note."""
 
     plan: Plan
     found: Listed
     tried: Sequence[Tried]
     estimate: Estimate
+    notes: Mapping[str, int]
 
     @property
     def failed(self) -> list[Tried]:
@@ -95,6 +97,8 @@ class Story:
             yield f"{shown(self.plan.source.path)}: {sums}"
             yield self._outcome()
         yield from (f"  {shown(one.file.name)}: {one.failure}" for one in self.failed)
+        if not quiet:
+            yield from (f"  {line}" for line in sentences(self.notes))
         yield f"The whole folder: {self.forecast()}"
         if not quiet:
             yield from self._assumption()
@@ -115,6 +119,7 @@ class Story:
             "not_looked_at": self.found.lost_count,
             "tried": len(self.tried),
             "failed": len(self.failed),
+            "notes": dict(self.notes),
             "images": [_image(one) for one in self.tried],
             "estimate": _estimate(self.estimate),
             "exit": int(self.exit_code),
@@ -167,8 +172,9 @@ def _times(one: Tried) -> Iterator[str]:
 def _notes(one: Tried) -> Iterator[str]:
     if one.why:
         yield f"chosen: {', '.join(one.why)}"
-    if one.before.notes:
-        yield f"note: {'; '.join(one.before.notes)}"
+    notes = [*(message for _, message, *_ in one.notes), *one.before.notes]
+    if notes:
+        yield f"note: {'; '.join(notes)}"
 
 
 # --- one image in the object --------------------------------------------------------------------
@@ -180,7 +186,7 @@ def _image(one: Tried) -> dict[str, Any]:
     if one.failure is not None:
         object_ |= {"kind": str(one.failure.kind), "message": one.failure.message}
     object_ |= {"before": _look(one.before), "after": None if one.after is None else _look(one.after)}
-    return object_ | {"ms": {stage: round(ms, 3) for stage, ms in one.ms.items()}}
+    return object_ | {"ms": {stage: round(ms, 3) for stage, ms in one.ms.items()}} | noted(one.notes)
 
 
 def _look(look: Look) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from imgpipe.commands import sheet_file, trial_output
 from imgpipe.commands.base import SEED, Command, Whole, checked_by
 from imgpipe.commands.interrupts import Interrupts, attended
 from imgpipe.commands.job_options import Asked, fixed, job_options
+from imgpipe.commands.machine_options import check_format, machine_options
 from imgpipe.commands.outcome import say
 from imgpipe.commands.progress import progress_of, ticking
 from imgpipe.commands.words import count
 from imgpipe.errors import UnfinishedError, UsageError
 from imgpipe.facts import Fact
 from imgpipe.imaging import sheet
+from imgpipe.imaging.bounds import Bounds
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.jobs.intake import Plan, understand
 from imgpipe.loop import run as run_loop
@@ -89,18 +91,20 @@ _FIXED = {
     show_default=True,
     help="Another number draws other images.",
 )
-def command(asked: Asked, sheet: str, sample: int, slots: int | None, seed: int) -> int:
+@machine_options
+def command(asked: Asked, sheet: str, sample: int, slots: int | None, seed: int, bounds: Bounds) -> int:
     """Try a few images of a folder here, and estimate the whole.
 
     The largest and the smallest, some of each format, odd ones, and a random draw. A contact sheet shows
     each before and after, with its sizes and times. Nothing is written but the sheet.
     """
+    check_format(Recipe.from_array(asked.request.recipe), bounds)
     plan = understand("try", asked.request, storage.Roots(api.private_roots(asked.request)))
     path = api.absolute(sheet)
     sheet_file.check(path, plan.source.path)
     rng = Random(seed)
     found = _listed(plan, sample, rng, asked.quiet)
-    trial = _Trial(asked, plan, found, slots or api.cpu_count())
+    trial = _Trial(asked, plan, found, slots or api.cpu_count(), bounds)
     with plan.source.open() as folder:
         picked = chosen(folder, found.survey, sample, rng)
         return trial.run(folder, picked, path)
@@ -128,12 +132,13 @@ def _listed(plan: Plan, room: int, rng: Random, quiet: bool) -> Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What is tried, and with how many processes."""
+    """What is tried, with how many processes, and what each of them may take."""
 
     asked: Asked
     plan: Plan
     found: Listed
     slots: int
+    bounds: Bounds
 
     def run(self, folder: storage.Folder, sample: Sample, path: bytes) -> int:
         """Try the sample, write the sheet, tell of it; the exit code it deserves."""
@@ -147,7 +152,7 @@ class _Trial:
                 return code
             tried = self._read(desk, sample, copies, facts)
         estimate = estimated(sample, tried, self.slots, report.startup_s or 0.0)
-        story = trial_output.Story(self.plan, self.found, tried, estimate)
+        story = trial_output.Story(self.plan, self.found, tried, estimate, report.notes)
         sheet_file.write(path, sheet.draw(story.heading(), story.cells(), story.footing()))
         return trial_output.tell(story, path, self.asked)
 
@@ -160,7 +165,7 @@ class _Trial:
 
         async def work(interrupts: Interrupts) -> int:
             interrupts.leaving = lambda: say("stopped: there is no sheet")
-            async with api.embedded(request, slots=self.slots) as cluster:
+            async with api.embedded(request, slots=self.slots, bounds=self.bounds) as cluster:
                 job = await cluster.client.submit(request)
                 with ticking(progress_of(self.asked), report):
                     async for batch in job.batches():

@@ -82,15 +82,11 @@ def _size(operation: Operation) -> str:
     return f"follows the parameters: {WIDTH}×{HEIGHT} becomes {width}×{height} in the example"
 
 
-def is_required(parameter: Parameter) -> bool:
-    return parameter.default is None and not getattr(parameter, "optional", False)
-
-
 def default_of(parameter: Parameter) -> str:
     """The default as it is written; ``required`` or nothing where there is none."""
     if parameter.default is not None:
         return word_of(parameter.default)
-    return "required" if is_required(parameter) else ""
+    return "required" if parameter.required else ""
 
 
 def pairs(example: str) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from imgpipe import limits
@@ -22,3 +23,8 @@ def read(path: str) -> bytes:
         raise OSError("it is no regular file")
     with Path(path).open("rb") as file:
         return file.read(limits.EMBEDDED_MAX + 1)
+
+
+def relative_to(file: str) -> Callable[[str], bytes]:
+    """`read` for paths that are relative to the folder of ``file``; absolute ones are taken as they are."""
+    return lambda path: read(str(Path(file).parent / path))

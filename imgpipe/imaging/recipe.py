@@ -97,7 +97,9 @@ class Recipe:
 
     @classmethod
     def from_toml(cls, text: str, file: str) -> Recipe:
-        """What a recipe file says; ``file`` is its name, for errors.
+        """What a recipe file says.
+
+        ``file`` is its path: errors begin with it, and paths in the text are relative to its folder.
 
         Raises
         ------

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgpipe import limits
-from imgpipe.imaging import catalogue
 from imgpipe.imaging.operations import Operation, Parameter
-from imgpipe.imaging.operations.kinds import SIDE_MAX
+from imgpipe.imaging.operations.kinds import SIDE_MAX, Colour, Corners, Length, Ratio, Size
 from imgpipe.imaging.recipe_toml import OPTIONS, TABLES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,14 +38,18 @@ def up_to(most: int) -> str:
 _SIDE = up_to(SIDE_MAX)
 _DECIMAL = r"[0-9]{1,5}(?:\.[0-9]{1,4})?"
 
-#: How values that are written as text look, by the name of their kind; others are any text.
-PATTERNS: Mapping[str, str] = {
-    "Size": rf"^(?=[^1-9]*[1-9])(?:{_SIDE})?[x×](?:{_SIDE})?$",
-    "Colour": "^(?:#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})|[A-Za-z]+)$",
-    "Ratio": rf"^{_DECIMAL}:{_DECIMAL}$",
-    "Length": rf"^-?(?:[0-9]{{1,5}}|{_DECIMAL}%)$",
-    "Corners": rf"^\s*{_DECIMAL}(?:[,\s]+{_DECIMAL}){{7}}\s*$",
+#: How values that are written as text look, by their kind; others are any text.
+PATTERNS: Mapping[type, str] = {
+    Size: rf"^(?=[^1-9]*[1-9])(?:{_SIDE})?[x×](?:{_SIDE})?$",
+    Colour: "^(?:#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})|[A-Za-z]+)$",
+    Ratio: rf"^{_DECIMAL}:{_DECIMAL}$",
+    Length: rf"^-?(?:[0-9]{{1,5}}|{_DECIMAL}%)$",
+    Corners: rf"^\s*{_DECIMAL}(?:[,\s]+{_DECIMAL}){{7}}\s*$",
 }
+
+
+#: What means something between the brackets of a regular expression, in Python's and in ECMAScript's.
+_SPECIAL = r"\]^-["
 
 
 def schema(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def _steps(known: list[Operation]) -> dict[str, Any]:
 
 def _step(operation: Operation) -> dict[str, Any]:
     name = {"const": operation.name, "description": operation.help}
-    required = [p.name for p in operation.parameters if catalogue.is_required(p)]
+    required = [p.name for p in operation.parameters if p.required]
     about = {"title": operation.name, "description": operation.description}
     return about | _object({"op": name, **parameters(operation)}, ["op", *required])
 
@@ -121,14 +124,24 @@ def _number(parameter: Parameter) -> dict[str, Any]:
 
 
 def _text(parameter: Parameter) -> dict[str, Any]:
-    kind = parameter.kind.__name__
-    values: dict[str, Any] = {"type": ["string", "integer"] if kind == "Length" else "string"}
-    if kind in PATTERNS:
-        values["pattern"] = PATTERNS[kind]
-    allowed = getattr(parameter, "text", None)
-    if allowed is not None:
-        values |= {"minLength": 1, "maxLength": allowed.limit}
+    values: dict[str, Any] = {"type": "string"}
+    if parameter.kind in PATTERNS:
+        values["pattern"] = PATTERNS[parameter.kind]
+    if parameter.kind is Length:  # pixels may be a number, and the bounds are of numbers alone
+        values |= {**_number(parameter), "type": ["string", "integer"]}
+    if parameter.text is not None:
+        values |= {
+            "minLength": 1,
+            "maxLength": parameter.text.limit,
+            "pattern": _only(parameter.text.characters),
+        }
     return values
+
+
+def _only(characters: str) -> str:
+    """A regular expression for texts of these characters."""
+    escaped = ("\\" + one if one in _SPECIAL else one for one in characters)
+    return f"^[{''.join(escaped)}]*$"
 
 
 def _table(name: str) -> dict[str, Any]:

@@ -25,9 +25,11 @@ from typing import Any
 
 from imgpipe import limits
 from imgpipe.errors import UsageError, nearest
+from imgpipe.imaging import files as disk
 from imgpipe.imaging import naming
 from imgpipe.imaging.codecs import QUALITY, WRITABLE, checked_format, checked_quality
 from imgpipe.imaging.operations import Step, find
+from imgpipe.imaging.operations.parameters import Reader
 from imgpipe.schema import elided
 
 #: Words that may be given; the first is the default.
@@ -153,6 +155,12 @@ OPTIONS: tuple[Option, ...] = (
 TABLES = ("input", "output")
 
 
+def keys(table: str) -> str:
+    """The keys of a table, in words."""
+    *first, last = (option.key for option in OPTIONS if option.table == table)
+    return f"{', '.join(first)} and {last}"
+
+
 def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """These options by name, each checked.
 
@@ -165,7 +173,9 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(text: str, file: str) -> tuple[tuple[Step, ...], dict[str, Any]]:
-    """Steps and `OPTIONS` by name of a recipe file; ``file`` is its name, for errors.
+    """Steps and `OPTIONS` by name of a recipe file.
+
+    ``file`` is its path: errors begin with it, and paths in the text are relative to its folder.
 
     Raises
     ------
@@ -173,7 +183,7 @@ def read(text: str, file: str) -> tuple[tuple[Step, ...], dict[str, Any]]:
         The text is wrong. The message names file, step, field, what was expected, and the nearest name.
     """
     try:
-        return _read(_loaded(text))
+        return _read(_loaded(text), disk.relative_to(file))
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
 
@@ -198,7 +208,7 @@ def _refuse_long_integers(value: Any) -> None:
         _refuse_long_integers(one)
 
 
-def _read(whole: dict[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
+def _read(whole: dict[str, Any], files: Reader) -> tuple[tuple[Step, ...], dict[str, Any]]:
     _known(whole, ("step", *TABLES), "table", "[[step]], [input] and [output]")
     steps = whole.get("step", [])
     if type(steps) is not list:
@@ -208,15 +218,15 @@ def _read(whole: dict[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
     options: dict[str, Any] = {}
     for table in TABLES:
         options |= _options(table, whole.get(table, {}))
-    return tuple(_step(number, step) for number, step in enumerate(steps, 1)), options
+    return tuple(_step(number, step, files) for number, step in enumerate(steps, 1)), options
 
 
-def _step(number: int, fields: Any) -> Step:
+def _step(number: int, fields: Any, files: Reader) -> Step:
     name = fields.get("op") if isinstance(fields, dict) else None
     if type(name) is not str:
         raise UsageError(f'step {number}: op: expected the name of an operation, as in op = "edges"')
     try:
-        return find(name).step({key: value for key, value in fields.items() if key != "op"})
+        return find(name).step({key: value for key, value in fields.items() if key != "op"}, files=files)
     except UsageError as error:
         raise UsageError(f"step {number}: {error}") from None
 
@@ -225,11 +235,10 @@ def _options(table: str, fields: Any) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise UsageError(f"{table}: expected a table [{table}], got {elided(fields)}")
     names = {option.key: option.name for option in OPTIONS if option.table == table}
-    *first, last = names
     for option in OPTIONS:
         if option.key in fields and option.table != table:
             raise UsageError(f"{table}: {option.key} belongs to the table [{option.table}]")
-    _known(fields, tuple(names), "field", f"{', '.join(first)} and {last}", f"{table}: ")
+    _known(fields, tuple(names), "field", keys(table), f"{table}: ")
     try:
         return checked({names[key]: value for key, value in fields.items()})
     except UsageError as error:

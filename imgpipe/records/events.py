@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from imgpipe.facts import STAGES, Fact, Ignored, ImageDone, ImageFailed, Planned
+from imgpipe.notes import Notes
 
 
 def event(fact: Fact) -> dict[str, Any] | None:
@@ -13,10 +14,10 @@ def event(fact: Fact) -> dict[str, Any] | None:
     match fact:
         case ImageDone():
             spent = {stage: us / 1000 for stage, us in zip(STAGES, fact.times, strict=False)}
-            return _image(fact, "done") | _work(fact) | {"ms": spent} | _notes(fact)
+            return _image(fact, "done") | _work(fact) | {"ms": spent} | noted(fact.notes)
         case ImageFailed():
             why = {"kind": fact.kind, "message": fact.message}
-            return _image(fact, "failed") | why | _work(fact) | _notes(fact)
+            return _image(fact, "failed") | why | _work(fact) | noted(fact.notes)
         case Planned():
             planned = {"event": "planned"} | named(fact.name) | {"target": text(fact.target)}
             return planned | ({"problem": fact.problem} if fact.problem else {})
@@ -34,9 +35,10 @@ def _work(fact: ImageDone | ImageFailed) -> dict[str, Any]:
     return {"worker": fact.worker or None, "attempts": fact.attempts, "tries": fact.tries}
 
 
-def _notes(fact: ImageDone | ImageFailed) -> dict[str, Any]:
-    notes = [{"kind": kind, "message": message} for kind, message, *_ in fact.notes]
-    return {"notes": notes} if notes else {}
+def noted(notes: Notes) -> dict[str, Any]:
+    """Notes of an image, where it has any."""
+    told = [{"kind": kind, "message": message} for kind, message, *_ in notes]
+    return {"notes": told} if told else {}
 
 
 def named(name: bytes) -> dict[str, str]:

@@ -18,7 +18,7 @@ from imgpipe.imaging.pixels import Image
 class Look:
     """One picture, looked at: upright width and height, bytes, format and traits.
 
-    ``image`` is its thumbnail, or else ``problem`` says why there is none.
+    ``image`` is its thumbnail, or else ``problem`` says why there is none; ``notes`` are about the thumbnail.
     """
 
     size: int
@@ -55,8 +55,7 @@ def look(data: bytes, suffix: str, side: int, pixels_max: int = 0) -> Look:
         image = sheet.thumbnail(first, side)
     except (ImageError, MemoryError) as error:
         return Look(len(data), problem=f"cannot be shown: {error}")
-    notes = [*(words for _, words in picture.remarks), *_stretched(first)]
-    return _described(len(data), codec, header, image=image, notes=notes)
+    return _described(len(data), codec, header, image=image, notes=_stretched(first))
 
 
 def _stretched(image: Image) -> list[str]:

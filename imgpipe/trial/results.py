@@ -12,6 +12,7 @@ from imgpipe.facts import STAGES, Fact, ImageDone, ImageFailed
 from imgpipe.imaging.codecs import suffix_of
 from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.recipe import Recipe
+from imgpipe.notes import Notes
 from imgpipe.sampling.choice import Sample
 from imgpipe.sampling.estimate import Layer, Point, Range, total
 from imgpipe.sampling.survey import File
@@ -23,7 +24,7 @@ from imgpipe.trial.looking import Look, glance, look
 class Tried:
     """One image of the sample: what it was chosen for, its times in ms by stage, both sides of it.
 
-    ``failure`` is why it has no ``after``.
+    ``failure`` is why it has no ``after``; ``notes`` are those of its end, as a job tells them.
     """
 
     file: File
@@ -33,6 +34,7 @@ class Tried:
     ms: Mapping[str, float] = field(default_factory=dict)
     failure: ImageError | None = None
     seconds: float = 0.0
+    notes: Notes = ()
 
 
 class Reading:
@@ -68,7 +70,7 @@ class Reading:
             case ImageFailed():
                 failure = ImageError(Kind(end.kind), end.message)
                 spent_s = self._timeout_s * end.tries if failure.kind is Kind.TIMEOUT else copy.seconds
-                return Tried(file, why, self._failed(file), failure=failure, seconds=spent_s)
+                return Tried(file, why, self._failed(file), failure=failure, seconds=spent_s, notes=end.notes)
         failure = copy.failure or ImageError(Kind.LOST, "the job ended before it")
         return Tried(file, why, Look(file.size, problem="not read"), failure=failure, seconds=copy.seconds)
 
@@ -76,7 +78,7 @@ class Reading:
         ms = dict(zip(STAGES, (us / 1000 for us in end.times), strict=False)) | {"read": copy.seconds * 1000}
         before = self._look(self._source, file.name, safe=end.tries == 1)
         after = self._look(self._output, self._recipe.target(file.name), safe=True)
-        return Tried(file, why, before, after, ms, seconds=sum(ms.values()) / 1000)
+        return Tried(file, why, before, after, ms, seconds=sum(ms.values()) / 1000, notes=end.notes)
 
     def _look(self, folder: storage.Folder, name: bytes, *, safe: bool) -> Look:
         """``safe``: a process has decoded it and lived."""

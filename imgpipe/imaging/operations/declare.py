@@ -229,7 +229,7 @@ class Operation:
     ) -> Plain | None:
         if parameter.name in given:
             return parameter.value(self.name, given[parameter.name], word=words, files=files)
-        if parameter.default is None and not parameter.optional:
+        if parameter.required:
             raise UsageError(f"{self.name}: {parameter.name} must be given: {parameter.expected}")
         return parameter.default
 

@@ -94,7 +94,7 @@ def _from_word(kind: type, word: str) -> Any:
 class Parameter:
     """A keyword of an operation.
 
-    ``default`` is None where there is none: then the parameter must be given, unless it is ``optional``.
+    ``default`` is None where there is none: then the parameter is `required`, unless it is ``optional``.
     """
 
     name: str
@@ -105,6 +105,11 @@ class Parameter:
     choices: tuple[str | int, ...] = ()
     text: Text | None = None
     optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None and not self.optional
 
     @property
     def expected(self) -> str:
@@ -208,12 +213,18 @@ def _contents(given: Any, files: Reader | None) -> tuple[bytes | None, str]:
         try:
             given = files(given)
         except (OSError, ValueError) as error:
-            return None, f": {getattr(error, 'strerror', None) or error}"
+            return None, f": {_why(error, given)}"
     if type(given) is not bytes:
         return None, ""
     if len(given) > limits.EMBEDDED_MAX:
         return None, ": it is larger"
-    return (given, "") if given.startswith(File.MAGIC) else (None, ": it is no image of a known format")
+    return (given, "") if given.startswith(File.MAGIC) else (None, ": it is no PNG, JPEG, WebP, TIFF or BMP")
+
+
+def _why(error: OSError | ValueError, path: str) -> str:
+    """What is wrong with a file, and where it was looked for if that is not what was written."""
+    place = getattr(error, "filename", None) or path
+    return f"{getattr(error, 'strerror', None) or error}{'' if place == path else f' ({place})'}"
 
 
 def word_of(plain: Plain) -> str:

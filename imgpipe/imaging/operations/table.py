@@ -146,6 +146,10 @@ def parse(words: str, files: Reader | None = disk.read) -> Step:
         The operation or a parameter is unknown, or a value is not allowed.
     """
     name, _, rest = words.strip().partition(":")
+    if "=" in name:
+        raise UsageError(
+            f"expected NAME or NAME:parameter=value, got {name!r:.80}, with no colon before the ="
+        )
     operation = find(name.strip())
     return operation.step(_pairs(operation, rest), words=True, files=files)
 
