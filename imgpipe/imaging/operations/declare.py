@@ -20,7 +20,7 @@ import enum
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias, get_type_hints
 
 from imgpipe import limits
@@ -42,6 +42,7 @@ from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_
 
 __all__ = [
     "Alpha",
+    "Averages",
     "Channels",
     "Check",
     "Colour",
@@ -60,6 +61,8 @@ __all__ = [
     "SizeOf",
     "Step",
     "Text",
+    "always",
+    "never",
     "one_of",
     "operation",
     "same_size",
@@ -98,12 +101,22 @@ class Channels(enum.Enum):
 #: ``(width, height, **arguments)`` of a picture → width and height of what an operation makes of it.
 #: It raises `ImageError` where there is nothing to make of a picture of this size.
 SizeOf: TypeAlias = Callable[..., tuple[int, int]]
+#: ``(**arguments)`` → whether every pixel of the result is a mean over its share of the whole picture.
+Averages: TypeAlias = Callable[..., bool]
 #: ``(**arguments)`` → what is wrong between them, or nothing.
 Check: TypeAlias = Callable[..., str]
 
 
 def same_size(width: int, height: int, **arguments: Any) -> tuple[int, int]:
     return width, height
+
+
+def always(**arguments: Any) -> bool:
+    return True
+
+
+def never(**arguments: Any) -> bool:
+    return False
 
 
 def _no_check(**arguments: Any) -> str:
@@ -144,7 +157,8 @@ class Operation:
     ``luma`` says that it needs the picture's brightness alone, grey with the weights of BT.601.
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
     first step, images are decoded that way. ``size`` is None where it depends on what is in the picture.
-    ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
+    ``scales`` says for which arguments the whole picture is averaged down to ``size``, so that a decoder may
+    reduce it first.
     ``check`` says what is wrong between the arguments.
     """
 
@@ -156,7 +170,7 @@ class Operation:
     depth: Depth
     channels: Channels
     size: SizeOf | None = field(repr=False)
-    scales: bool
+    scales: Averages = field(repr=False)
     colour8: bool
     luma: bool
     check: Check = field(repr=False)
@@ -195,6 +209,12 @@ class Operation:
         if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
             what = f"{self.name}: would make {wide}x{high} of {width}x{height} pixels"
             raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
+
+    def resampled(self, arguments: Mapping[str, Any]) -> Callable[[int, int], tuple[int, int]] | None:
+        """From which width and height to which, where a decoder may reduce the picture first."""
+        if self.size is None or not self.scales(**arguments):
+            return None
+        return partial(self.size, **arguments)
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
@@ -261,7 +281,7 @@ def operation(
     depth: Depth = Depth.KEPT,
     channels: Channels = Channels.KEPT,
     size: SizeOf | None = same_size,
-    scales: bool = False,
+    scales: Averages = never,
     colour8: bool = False,
     luma: bool = False,
     check: Check = _no_check,
