@@ -65,6 +65,7 @@ __all__ = [
     "never",
     "one_of",
     "operation",
+    "refuse_huge",
     "same_size",
 ]
 
@@ -121,6 +122,21 @@ def never(**arguments: Any) -> bool:
 
 def _no_check(**arguments: Any) -> str:
     return ""
+
+
+def refuse_huge(operation: str, made: tuple[int, int], width: int, height: int) -> None:
+    """Refuses to make a picture of this width and height of one of ``width`` × ``height``.
+
+    Raises
+    ------
+    ImageError
+        ``too_large``: it would have more pixels than `limits.PIXELS_MAX` and twice the image's.
+    """
+    wide, high = made
+    # Twice its own are always granted: a square needs them when it is turned.
+    if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
+        what = f"{operation}: would make {wide}x{high} of {width}x{height} pixels"
+        raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
 
 
 def one_of(*names: str) -> Check:
@@ -204,11 +220,8 @@ class Operation:
         if self.size is None or self.size is same_size:
             return
         height, width = image.shape[:2]
-        wide, high = self.size(width, height, **{**self._defaults, **arguments})
-        # Twice its own are always granted: a square needs them when it is turned.
-        if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
-            what = f"{self.name}: would make {wide}x{high} of {width}x{height} pixels"
-            raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
+        made = self.size(width, height, **{**self._defaults, **arguments})
+        refuse_huge(self.name, made, width, height)
 
     def resampled(self, arguments: Mapping[str, Any]) -> Callable[[int, int], tuple[int, int]] | None:
         """From which width and height to which, where a decoder may reduce the picture first."""
