@@ -14,6 +14,7 @@ from imgpipe.imaging.operations import Colour, Length, Size, find, parse
 from imgpipe.imaging.operations.arrangement import _span
 from imgpipe.imaging.operations.canvas import GRAVITIES, placed
 from imgpipe.imaging.pixels import WHITE
+from tests import witness
 from tests.test_operations_geometry import done, picture
 
 SHAPES = [(1, 1), (9, 7), (9, 7, 3), (8, 11, 4)]
@@ -152,6 +153,20 @@ def test_transparent_pixels_are_border_whatever_their_colour(depth):
     image[:, :, 3] = 0
     image[3:6, 2:4, 3] = WHITE[depth]
     assert np.array_equal(find("trim")(image), image[3:6, 2:4])
+
+
+@pytest.mark.parametrize("depth", WHITE)
+def test_trim_sees_colours_weighted_by_alpha(depth):
+    for seed in range(4):
+        image = witness.picture((13, 11, 4), depth, seed)
+        image[:3], image[:, 8:] = image[0, 0], image[0, 0]
+        seen = witness.unit(image)
+        seen[:, :, :3] *= seen[:, :, 3:]
+        kept = np.abs(seen - seen[0, 0]).max(axis=2) > 0.3
+        rows, columns = (np.flatnonzero(kept.any(axis=axis)) for axis in (1, 0))
+        expected = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert np.array_equal(find("trim")(image, tolerance=30.0), expected)
+        assert expected.shape[0] < 13
 
 
 # --- pad ----------------------------------------------------------------------------------------

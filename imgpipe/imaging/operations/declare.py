@@ -38,7 +38,7 @@ from imgpipe.imaging.operations.parameters import (
     parameter_of,
     word_of,
 )
-from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied
+from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied, weighed
 
 __all__ = [
     "Alpha",
@@ -76,12 +76,18 @@ class Alpha(enum.Enum):
     KEPT = "is kept as it is"  # the function is given the colours alone
     MOVED = "moves with its pixels"  # the function is given four channels
     FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
+    WEIGHED = "is kept as it is, and weights the colours"  # the same four, and alpha is put back
     BLENDED = "is blended with that of what lies above"  # the function is given four channels
     SEEN = "is kept as it is, and colours count as seen on black"  # the function is given those colours
     DROPPED = "is dropped"  # the function is given the colours alone
 
 
-_CARRY = {Alpha.KEPT: beside_alpha, Alpha.FILTERED: premultiplied, Alpha.SEEN: over_black}
+_CARRY = {
+    Alpha.KEPT: beside_alpha,
+    Alpha.FILTERED: premultiplied,
+    Alpha.WEIGHED: weighed,
+    Alpha.SEEN: over_black,
+}
 
 
 class Depth(enum.Enum):
