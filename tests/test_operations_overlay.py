@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,12 @@ from imgpipe.imaging.operations.overlay import _decoded
 from imgpipe.imaging.pixels import WHITE
 from imgpipe.imaging.recipe import Recipe
 from tests.test_operations_geometry import done, picture
+from tests.witness import png
 
 SHAPES = [(1, 1), (30, 41), (30, 41, 3), (30, 41, 4)]
 RNG = np.random.default_rng(5)
 LOGO = RNG.integers(0, 256, (6, 9, 4), np.uint8)  # red, green, blue, alpha
 BGR = [2, 1, 0]
-
-
-def png(pixels: Any) -> bytes:
-    file = BytesIO()
-    Pillow.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 def over(image: Any, left: int, top: int, layer: Any) -> Any:

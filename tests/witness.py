@@ -7,9 +7,11 @@ against it on every kind of picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image as Pillow
 
 from imgpipe.imaging.operations import Alpha, find
 from imgpipe.imaging.pixels import WHITE
@@ -52,6 +54,13 @@ def unit(image: Any) -> Any:
 
 def grey(values: Any) -> Any:
     return values if values.ndim == 2 else values[:, :, :3] @ np.array([0.114, 0.587, 0.299])
+
+
+def png(pixels: Any) -> bytes:
+    """A file by Pillow, of red, green, blue and alpha."""
+    file = BytesIO()
+    Pillow.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def per_channel(function: Witness) -> Witness:

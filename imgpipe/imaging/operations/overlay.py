@@ -137,7 +137,8 @@ def _over(image: Image, left: int, top: int, layer: Image, opacity: float) -> Im
         seen = layer[rows.start : rows.stop, columns.start : columns.stop]
         cover = seen[:, :, 3:] * np.float32(opacity)
         shown = seen[:, :, :3] if image.ndim == 3 else grey(seen)[:, :, None]
-        mixed = _mixed(with_depth(np.atleast_3d(below), "float32"), shown, cover)
+        with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+            mixed = _mixed(with_depth(np.atleast_3d(below), "float32"), shown, cover)
         touched = cover[:, :, 0] > 0
         below[touched] = with_depth(mixed, depth(image)).reshape(below.shape)[touched]
     return result
