@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,14 @@ def test_an_image_that_cannot_be_decoded_is_an_error_of_the_operation():
     broken = png(LOGO)[:60]
     with pytest.raises(ImageError, match="watermark: its own image: ") as caught:
         find("watermark")(picture((3, 3)), image=broken)
+    assert caught.value.kind is Kind.OPERATION
+
+
+def test_an_image_that_would_fill_the_memory_is_refused_before_it_is_decoded():
+    file = BytesIO()
+    Pillow.new("1", (10_000, 600 + 1)).save(file, "PNG")
+    with pytest.raises(ImageError, match=r"watermark: its own image: .*6,?000,?000") as caught:
+        find("watermark")(picture((3, 3)), image=file.getvalue())
     assert caught.value.kind is Kind.OPERATION
 
 
