@@ -77,16 +77,19 @@ def test_shares_that_make_a_whole_meet_without_a_gap(side, tenths):
     assert second == both
 
 
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("end", [(), (3,), (4,)])
 @pytest.mark.parametrize(("size", "rows", "columns"), [("4x3", (3, 6), (2, 6)), ("3x", (0, 9), (2, 5))])
-def test_centre_crop_takes_the_middle(size, rows, columns):
-    image = picture((9, 8, 4))
+def test_centre_crop_takes_the_middle(size, rows, columns, end, depth):
+    image = picture((9, 8, *end), depth)
     assert np.array_equal(done(f"centre-crop:size={size}", image), image[slice(*rows), slice(*columns)])
 
 
+@pytest.mark.parametrize("depth", WHITE)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("ratio", [(16, 9), (1, 1), (1, 3), (239, 100), (1000, 1)])
-def test_aspect_crop_is_the_largest_part_of_that_ratio(ratio, shape):
-    image = picture(shape)
+def test_aspect_crop_is_the_largest_part_of_that_ratio(ratio, shape, depth):
+    image = picture(shape, depth)
     result = done(f"aspect-crop:ratio={ratio[0]}:{ratio[1]},gravity=north-west", image)
     height, width = result.shape[:2]
     assert np.array_equal(result, image[:height, :width])

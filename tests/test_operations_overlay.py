@@ -86,6 +86,14 @@ def test_a_watermark_is_composited_as_by_pillow():
     assert (np.abs(result.astype(int) - expected) * weight).max() <= 1
 
 
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 1, 4), (1, 9, 4), (5, 1, 3)])
+def test_a_watermark_may_be_larger_than_the_picture(shape, depth):
+    image = picture(shape, depth)
+    result = find("watermark")(image, image=png(LOGO), gravity="north-west", x=Length(-3), y=Length(-2))
+    assert close(result, over(image, -3, -2, LOGO / 255))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
 def test_a_watermark_may_be_of_any_kind(mode):
     pixels = {
@@ -205,6 +213,16 @@ def test_a_label_lies_over_its_box_and_both_over_the_picture(shape, depth):
     layer = np.dstack([colours / total[:, :, None], total * 0.5])
     assert close(result, over(image, 7, 3, layer))
     assert not np.array_equal(result, image)
+
+
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 1, 4), (7, 11, 4)])
+def test_a_label_on_a_small_picture_is_a_part_of_it_on_a_large_one(shape, depth):
+    large = picture((60, 200, *shape[2:]), depth)
+    words = "label:text=Ag,size=20,gravity=north-west,x=-14,y=-14,colour=#ff0033cc,background=#0066ff80"
+    small = large[: shape[0], : shape[1]].copy()
+    assert np.array_equal(done(words, small), done(words, large)[: shape[0], : shape[1]])
+    assert not np.array_equal(done(words, small), small)
 
 
 def ink(image: Any) -> tuple[int, int, int, int]:
