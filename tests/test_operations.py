@@ -169,6 +169,7 @@ def test_every_bad_value_is_refused_by_name(name):
         ("flip:axis=horizontl", "expected horizontal or vertical or both, .* .did you mean 'horizontal'"),
         ("canny:l2=perhaps", "canny: l2: expected true or false, got 'perhaps'"),
         ("canny:low=nan", "canny: low: expected a number from 0 to 100000, got 'nan'"),
+        ("canny:low=300", "canny: low, 300, is above high, 200, as in canny:low=50,high=150"),
         ("rotate:angle=450", "rotate: angle: expected a number from -360 to 360, got '450'"),
     ],
 )
