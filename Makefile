@@ -43,10 +43,10 @@ demo: $(FOR_RUN) ## process the photographs in data/input, once in each mode, on
 	@printf '\nThe results are in:\n'; ls -d data/output_dir/random data/output_dir/balanced data/output_dir/redraw
 
 test: $(FOR_TEST) ## run the tests; ARGS='-k wire' goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-opencv4: $(FOR_TEST) $(FOR_OPENCV4) ## run the tests of pictures under OpenCV 4; compare its results with those of 5
-	@$(OPENCV4)/bin/python -m pytest -q $(wildcard $(addprefix tests/test_,$(PICTURES)))
+	@$(OPENCV4)/bin/python -m pytest -q -n auto --dist worksteal $(wildcard $(addprefix tests/test_,$(PICTURES)))
 	@$(BIN)/python tools/opencv_results.py write $(OPENCV4)/results.npz
 	@$(OPENCV4)/bin/python tools/opencv_results.py compare $(OPENCV4)/results.npz
 

@@ -19,6 +19,7 @@ RECIPE_MAX = (
     256 * 1024
 )  # a recipe packed: it stands in `Job` beside two folders and three names, in one frame
 EMBEDDED_MAX = 192 * 1024  # an image file within a recipe: a logo of 1000 × 300 as PNG has some 50 KB
+EMBEDDED_PIXELS_MAX = 6_000_000  # of it: 100 MB as float32 with alpha, in every process, and several are kept
 LABEL_MAX = 200  # characters of a label: a line of more is not read on any picture
 OPERATION_MAX = 64  # steps in a recipe: longer ones are a mistake
 

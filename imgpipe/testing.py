@@ -128,7 +128,7 @@ def _check_kind(operation: Operation, image: Image, result: Image) -> None:
     _demand(has_alpha(result) == alpha, f"it has {'no' if alpha else 'an'} alpha channel")
     declared = _channels(operation, image)
     _demand(alpha or _count(result) == declared, f"it has {_count(result)} channels, declared {declared}")
-    if alpha and operation.alpha in (Alpha.KEPT, Alpha.SEEN):
+    if alpha and operation.alpha in (Alpha.KEPT, Alpha.SEEN, Alpha.WEIGHED):
         _demand(np.array_equal(result[:, :, 3], image[:, :, 3]), "its alpha is not what it was")
 
 

@@ -170,6 +170,23 @@ def test_nothing_is_reduced_for_steps_that_do_not_resample():
     assert Recipe.from_options(["identity", "thumbnail:size=10"]).bind().resampled is None
 
 
+@pytest.mark.parametrize("kernel", ["nearest", "linear", "cubic", "lanczos"])
+def test_nothing_is_reduced_for_a_kernel_that_does_not_average(kernel):
+    """``nearest`` picks pixels there are, and Lanczos is asked for by who wants all of its sharpness."""
+    assert Recipe.from_options([f"resize:long=10,kernel={kernel}"]).bind().resampled is None
+    stored = np.random.default_rng(0).integers(0, 256, (240, 320), np.uint8)
+    data = encoders.by_pillow(stored, "JPEG", quality=95)
+    both = [process(data, recipe, "jpg").data for recipe in recipes(f"resize:long=40,kernel={kernel}")]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("words", ["resize:long=10", "resize:long=10,kernel=area", "thumbnail:size=10"])
+def test_a_picture_is_reduced_for_kernels_that_average(words):
+    resampled = Recipe.from_options([words]).bind().resampled
+    assert resampled is not None
+    assert resampled(40, 20) == (10, 5)
+
+
 @pytest.mark.parametrize("turned", range(1, 9))
 def test_orientation_is_applied_to_a_reduced_picture_too(turned):
     stored = smooth(3, size=(240, 320))

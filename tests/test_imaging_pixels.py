@@ -20,6 +20,7 @@ from imgpipe.imaging.pixels import (
     over_black,
     premultiplied,
     problem,
+    weighed,
     with_depth,
 )
 
@@ -68,6 +69,15 @@ def test_over_black_gives_the_colours_that_are_seen_and_keeps_alpha():
     assert (255 - found[:, :, :3]).tolist() == [[[0, 0, 0], [80, 40, 20], [200, 100, 51]]]
     assert found[0, :, 3].tolist() == [0, 102, 255]
     assert found[0, 1].tolist() == [175, 215, 235, 102]
+
+
+@pytest.mark.parametrize("depth", WHITE)
+def test_colours_may_be_mixed_by_alpha_while_alpha_stays_bit_by_bit(depth):
+    image = (np.random.default_rng(0).random((9, 9, 4)) * WHITE[depth]).astype(depth)
+    found = weighed(lambda pixels: pixels[::-1] * np.float32(0.9), image)
+    assert np.array_equal(found[:, :, 3], image[:, :, 3])
+    turned = premultiplied(lambda pixels: pixels[::-1] * np.float32(0.9), image)
+    assert np.array_equal(found[:, :, :3], turned[:, :, :3])
 
 
 @pytest.mark.parametrize("shape", [(7, BAND // 2), (BAND * 2 + 1, 1), (3, 4, 3), (2, BAND + 5, 3)])

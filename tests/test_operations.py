@@ -1,4 +1,4 @@
-"""Operations: each against plain OpenCV or NumPy, and the whole table on all kinds of images."""
+"""Operations: the default one against the original, and the whole table on all kinds of images."""
 
 from __future__ import annotations
 
@@ -27,82 +27,25 @@ from imgpipe.imaging.operations import (
 from imgpipe.imaging.operations.table import BUILT_IN
 from imgpipe.imaging.pixels import WHITE
 from imgpipe.testing import check_operation, check_result
+from tests.pictures import edges
+from tests.witness import picture, png
 
 PHOTOGRAPHS = sorted((Path(__file__).parent.parent / "data" / "input").glob("*.*"))
 EVERY = sorted(BUILT_IN)
 
 
-def picture(shape: tuple[int, ...] = (24, 17, 3), depth: str = "uint8", seed: int = 0) -> Any:
-    values = np.random.default_rng(seed).random(shape) * WHITE[depth]
-    return values.astype(depth)
-
-
-def expected_edges(source: Any) -> Any:
-    """`edges` as semantics states it, in plain OpenCV."""
-    blurred = cv2.blur(cv2.cvtColor(source, cv2.COLOR_BGR2GRAY), (3, 3))
-    edges = cv2.Canny(blurred, 10, 30, apertureSize=5)
-    expected: Any = np.uint8(source / 2.0)
-    expected[edges != 0] = (0, 255, 0)
-    return expected
-
-
-# --- each by itself -----------------------------------------------------------------------------
+# --- the default one -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.name)
 def test_edges_is_pixel_for_pixel_that_of_the_original(path):
     source: Any = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    assert np.array_equal(find("edges")(source), expected_edges(source))
+    assert np.array_equal(find("edges")(source), edges(source))
 
 
 def test_half_of_a_byte_truncated_is_a_shift():
     every = np.arange(256, dtype=np.uint8)
     assert np.array_equal(np.uint8(every / 2.0), every >> 1)
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 4, 3), (24, 17, 4), (24, 17)])
-@pytest.mark.parametrize("depth", WHITE)
-def test_edges_takes_every_kind_of_image(shape, depth):
-    image = picture(shape, depth)
-    result = find("edges")(image)
-    assert result.shape == (*shape[:2], 3)
-    assert result.dtype == np.uint8
-
-
-def test_canny_is_opencvs():
-    image = picture()
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    found = find("canny")(image, low=50, high=150, aperture=5, l2=True)
-    assert np.array_equal(found, cv2.Canny(grey, 50, 150, apertureSize=5, L2gradient=True))
-
-
-def test_grayscale_has_the_weights_of_bt601():
-    image = picture()
-    expected = image @ np.array([0.114, 0.587, 0.299])
-    assert np.abs(find("grayscale")(image) - expected).max() <= 1
-
-
-@pytest.mark.parametrize("depth", WHITE)
-def test_invert_leaves_alpha_alone(depth):
-    image = picture((9, 7, 4), depth)
-    negative = find("invert")(image)
-    assert np.array_equal(negative[:, :, :3], np.array(WHITE[depth], depth) - image[:, :, :3])
-    assert np.array_equal(negative[:, :, 3], image[:, :, 3])
-
-
-def test_blur_is_the_mean_of_the_box():
-    image = picture((9, 9))
-    middle = find("blur")(image, size=3)[4, 4]
-    assert abs(float(middle) - image[3:6, 3:6].mean()) <= 0.5
-
-
-def test_blur_does_not_let_the_colour_of_transparent_pixels_out():
-    image = np.zeros((9, 9, 4), np.uint8)
-    image[:, :] = (255, 255, 255, 0)  # white, and not to be seen
-    image[:, 5:] = (0, 0, 200, 255)
-    blurred = find("blur")(image, size=5)
-    seen = blurred[:, :, 3] > 0
-    assert (blurred[seen][:, :3] == (0, 0, 200)).all()
 
 
 def example(name: str) -> Any:
@@ -118,7 +61,7 @@ shapes = st.tuples(st.integers(1, 20), st.integers(1, 20)).flatmap(
 images = st.builds(picture, shapes, st.sampled_from(sorted(WHITE)), st.integers(0, 9))
 
 
-LOGO = cv2.imencode(".png", picture((5, 6, 4)))[1].tobytes()
+LOGO = png(picture((5, 6, 4)))
 OTHERS: dict[type, st.SearchStrategy[Any]] = {
     Colour: st.builds(Colour, *[st.integers(0, 255)] * 4).map(str),
     Ratio: st.builds(Ratio, st.integers(1, 20), st.integers(1, 20)).map(str),
@@ -231,6 +174,7 @@ def test_every_bad_value_is_refused_by_name(name):
         ("flip:axis=horizontl", "expected horizontal or vertical or both, .* .did you mean 'horizontal'"),
         ("canny:l2=perhaps", "canny: l2: expected true or false, got 'perhaps'"),
         ("canny:low=nan", "canny: low: expected a number from 0 to 100000, got 'nan'"),
+        ("canny:low=300", "canny: low, 300, is above high, 200, as in canny:low=50,high=150"),
         ("rotate:angle=450", "rotate: angle: expected a number from -360 to 360, got '450'"),
     ],
 )

@@ -14,6 +14,7 @@ from imgpipe.imaging.operations import Colour, Length, Size, find, parse
 from imgpipe.imaging.operations.arrangement import _span
 from imgpipe.imaging.operations.canvas import GRAVITIES, placed
 from imgpipe.imaging.pixels import WHITE
+from tests import witness
 from tests.test_operations_geometry import done, picture
 
 SHAPES = [(1, 1), (9, 7), (9, 7, 3), (8, 11, 4)]
@@ -76,16 +77,19 @@ def test_shares_that_make_a_whole_meet_without_a_gap(side, tenths):
     assert second == both
 
 
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("end", [(), (3,), (4,)])
 @pytest.mark.parametrize(("size", "rows", "columns"), [("4x3", (3, 6), (2, 6)), ("3x", (0, 9), (2, 5))])
-def test_centre_crop_takes_the_middle(size, rows, columns):
-    image = picture((9, 8, 4))
+def test_centre_crop_takes_the_middle(size, rows, columns, end, depth):
+    image = picture((9, 8, *end), depth)
     assert np.array_equal(done(f"centre-crop:size={size}", image), image[slice(*rows), slice(*columns)])
 
 
+@pytest.mark.parametrize("depth", WHITE)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("ratio", [(16, 9), (1, 1), (1, 3), (239, 100), (1000, 1)])
-def test_aspect_crop_is_the_largest_part_of_that_ratio(ratio, shape):
-    image = picture(shape)
+def test_aspect_crop_is_the_largest_part_of_that_ratio(ratio, shape, depth):
+    image = picture(shape, depth)
     result = done(f"aspect-crop:ratio={ratio[0]}:{ratio[1]},gravity=north-west", image)
     height, width = result.shape[:2]
     assert np.array_equal(result, image[:height, :width])
@@ -152,6 +156,20 @@ def test_transparent_pixels_are_border_whatever_their_colour(depth):
     image[:, :, 3] = 0
     image[3:6, 2:4, 3] = WHITE[depth]
     assert np.array_equal(find("trim")(image), image[3:6, 2:4])
+
+
+@pytest.mark.parametrize("depth", WHITE)
+def test_trim_sees_colours_weighted_by_alpha(depth):
+    for seed in range(4):
+        image = witness.picture((13, 11, 4), depth, seed)
+        image[:3], image[:, 8:] = image[0, 0], image[0, 0]
+        seen = witness.unit(image)
+        seen[:, :, :3] *= seen[:, :, 3:]
+        kept = np.abs(seen - seen[0, 0]).max(axis=2) > 0.3
+        rows, columns = (np.flatnonzero(kept.any(axis=axis)) for axis in (1, 0))
+        expected = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert np.array_equal(find("trim")(image, tolerance=30.0), expected)
+        assert expected.shape[0] < 13
 
 
 # --- pad ----------------------------------------------------------------------------------------

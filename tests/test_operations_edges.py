@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from imgpipe.imaging.operations import find
 from imgpipe.imaging.pixels import WHITE
-from tests.witness import agree, grey, picture, smooth
+from tests.witness import SHAPES, agree, grey, picture, smooth, unit
 
 depths = pytest.mark.parametrize("depth", WHITE)
 PHOTOGRAPH = min(
@@ -99,6 +99,9 @@ def canny(values, low, high, aperture, l2=False):
     """J. Canny's detector on ``(H, W)`` integers, with sectors of 45° and eight neighbours."""
     kernel = np.outer(SMOOTH[aperture], FIRST[aperture])
     x, y = (ndimage.correlate(values.astype(int), k, mode="nearest") for k in (kernel, kernel.T))
+    if aperture == 7:  # OpenCV keeps gradients in 16 bits: these it takes, and the thresholds, in sixteenths
+        x, y = (np.rint(each / 16).astype(int) for each in (x, y))
+        low, high = low / 16, high / 16
     strength = x**2 + y**2 if l2 else abs(x) + abs(y)
     if l2:
         low, high = low**2, high**2
@@ -127,7 +130,8 @@ def _ridge(x, y, around):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (8, 1), (13, 11), (40, 33)])
 @pytest.mark.parametrize("make", [picture, smooth])
 @pytest.mark.parametrize(
-    ("low", "high", "aperture", "l2"), [(100, 200, 3, False), (60, 150, 5, True), (0, 0, 3, True)]
+    ("low", "high", "aperture", "l2"),
+    [(100, 200, 3, False), (60, 150, 5, True), (0, 0, 3, True), (900, 4000, 7, True)],
 )
 def test_canny_is_the_detector_written_out(shape, make, low, high, aperture, l2):
     image = make(shape)
@@ -143,14 +147,45 @@ def test_canny_sees_every_depth_in_eight_bits(depth):
     assert np.array_equal(find("canny")(deep, low=20.0, high=40.0), find("canny")(image, low=20.0, high=40.0))
 
 
+@depths
+@pytest.mark.parametrize("end", [(), (3,), (4,)])
+def test_canny_sees_the_brightness_of_every_kind(end, depth):
+    image = smooth((41, 33, *end), depth)
+    # Grey is rounded twice here: from colours, and to 8 bits.
+    bright = np.rint(np.rint(grey(unit(image)) * WHITE[depth]) / WHITE[depth] * 255)
+    if depth == "float32":
+        bright = np.rint(grey(unit(image)) * 255)
+    found = find("canny")(image, low=20.0, high=40.0)
+    assert found.shape == (41, 33)
+    assert found.dtype == np.uint8
+    different = found != canny(bright.astype(int), 20, 40, 3) * 255
+    assert different.mean() < (0.02 if end else 1e-9)  # a level of grey, rounded the other way, moves a ridge
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@depths
+def test_edges_of_every_kind_are_those_written_out(shape, depth):
+    image = smooth(shape, depth)
+    eight = np.rint(unit(image) * 255).astype(np.uint8)
+    shown = eight[:, :, :3] if eight.ndim == 3 else np.dstack([eight] * 3)
+    assert np.array_equal(find("edges")(image), with_edges(shown))
+
+
 def test_edges_of_a_photograph_are_those_written_out():
     with Pillow.open(PHOTOGRAPH) as opened:
         image = np.asarray(opened.convert("RGB"))[:256, :256, ::-1].copy()
+    expected = with_edges(image)
+    green = (expected == (0, 255, 0)).all(axis=2)
+    assert 0.001 < green.mean() < 0.9
+    assert np.array_equal(find("edges")(image), expected)
+
+
+def with_edges(image):
+    """`edges` of ``(H, W, 3)`` uint8."""
     # BT.601 in 15 bits, and a 3 × 3 mean, both rounded to nearest.
     seen = (image.astype(int) @ np.array([3735, 19235, 9798]) + (1 << 14)) >> 15
     sums = ndimage.correlate(seen, np.ones((3, 3), int), mode="mirror")
     found = canny((sums + 4) // 9, 10, 30, 5)
     expected = image // 2
     expected[found] = (0, 255, 0)
-    assert 0.001 < found.mean() < 0.9
-    assert np.array_equal(find("edges")(image), expected)
+    return expected

@@ -106,6 +106,44 @@ def test_area_is_the_mean_of_what_a_pixel_covers(kernel, shape, depth):
     assert close(result, by_plane(lambda plane: down @ plane @ across.T, image))
 
 
+def seen_close(result: Any, expected: Any) -> bool:
+    """`close`, where there is little of alpha by what can be seen of the colours."""
+    white = WHITE[result.dtype.name]
+    off = np.abs(result - np.clip(expected, 0, white)) / white
+    if result.shape[2:] == (4,):
+        off[:, :, :3] *= expected[:, :, 3:] / white
+    return bool(off.max() <= (2e-5 if result.dtype == np.float32 else 1.02 / white + 1e-6))
+
+
+KINDS = [(1, 1), (1, 1, 3), (1, 1, 4), (33, 47), (47, 33, 3), (33, 47, 4), (1, 40, 4)]
+
+
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", KINDS)
+def test_a_thumbnail_is_the_mean_of_what_a_pixel_covers(shape, depth):
+    image = picture(shape, depth)
+    factor = min(1.0, 13 / max(shape[:2]))
+    height, width = (max(1, round(side * factor)) for side in shape[:2])
+    down, across = coverage(shape[0], height), coverage(shape[1], width)
+    result = find("thumbnail")(image, size=13)
+    assert result.shape == (height, width, *shape[2:])
+    assert seen_close(result, by_plane(lambda plane: down @ plane @ across.T, image))
+
+
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", [(33, 47), (47, 33, 3), (33, 47, 4), (28, 40, 4)])
+@pytest.mark.parametrize(("gravity", "share"), [("north-west", 0.0), ("centre", 0.5), ("south-east", 1.0)])
+def test_fill_is_the_mean_of_a_part(gravity, share, shape, depth):
+    image = picture(shape, depth)
+    factor = min(shape[0] / 7, shape[1] / 10)
+    high, wide = round(7 * factor), round(10 * factor)
+    top, left = floor((shape[0] - high) * share), floor((shape[1] - wide) * share)
+    down, across = coverage(high, 7), coverage(wide, 10)
+    part = image[top : top + high, left : left + wide]
+    result = find("fill")(image, size=Size(10, 7), gravity=gravity)
+    assert seen_close(result, by_plane(lambda plane: down @ plane @ across.T, part))
+
+
 def test_one_side_is_reduced_by_area_and_the_other_enlarged():
     image = picture((40, 6), "float32")
     result = find("resize")(image, size=Size(6, 10))

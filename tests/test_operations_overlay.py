@@ -18,17 +18,12 @@ from imgpipe.imaging.operations.overlay import _decoded
 from imgpipe.imaging.pixels import WHITE
 from imgpipe.imaging.recipe import Recipe
 from tests.test_operations_geometry import done, picture
+from tests.witness import png
 
 SHAPES = [(1, 1), (30, 41), (30, 41, 3), (30, 41, 4)]
 RNG = np.random.default_rng(5)
 LOGO = RNG.integers(0, 256, (6, 9, 4), np.uint8)  # red, green, blue, alpha
 BGR = [2, 1, 0]
-
-
-def png(pixels: Any) -> bytes:
-    file = BytesIO()
-    Pillow.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 def over(image: Any, left: int, top: int, layer: Any) -> Any:
@@ -91,6 +86,14 @@ def test_a_watermark_is_composited_as_by_pillow():
     assert (np.abs(result.astype(int) - expected) * weight).max() <= 1
 
 
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 1, 4), (1, 9, 4), (5, 1, 3)])
+def test_a_watermark_may_be_larger_than_the_picture(shape, depth):
+    image = picture(shape, depth)
+    result = find("watermark")(image, image=png(LOGO), gravity="north-west", x=Length(-3), y=Length(-2))
+    assert close(result, over(image, -3, -2, LOGO / 255))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
 def test_a_watermark_may_be_of_any_kind(mode):
     pixels = {
@@ -132,6 +135,14 @@ def test_an_image_that_cannot_be_decoded_is_an_error_of_the_operation():
     broken = png(LOGO)[:60]
     with pytest.raises(ImageError, match="watermark: its own image: ") as caught:
         find("watermark")(picture((3, 3)), image=broken)
+    assert caught.value.kind is Kind.OPERATION
+
+
+def test_an_image_that_would_fill_the_memory_is_refused_before_it_is_decoded():
+    file = BytesIO()
+    Pillow.new("1", (10_000, 600 + 1)).save(file, "PNG")
+    with pytest.raises(ImageError, match=r"watermark: its own image: .*6,?000,?000") as caught:
+        find("watermark")(picture((3, 3)), image=file.getvalue())
     assert caught.value.kind is Kind.OPERATION
 
 
@@ -213,6 +224,16 @@ def test_a_label_lies_over_its_box_and_both_over_the_picture(shape, depth):
     layer = np.dstack([colours / total[:, :, None], total * 0.5])
     assert close(result, over(image, 7, 3, layer))
     assert not np.array_equal(result, image)
+
+
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 1, 4), (7, 11, 4)])
+def test_a_label_on_a_small_picture_is_a_part_of_it_on_a_large_one(shape, depth):
+    large = picture((60, 200, *shape[2:]), depth)
+    words = "label:text=Ag,size=20,gravity=north-west,x=-14,y=-14,colour=#ff0033cc,background=#0066ff80"
+    small = large[: shape[0], : shape[1]].copy()
+    assert np.array_equal(done(words, small), done(words, large)[: shape[0], : shape[1]])
+    assert not np.array_equal(done(words, small), small)
 
 
 def ink(image: Any) -> tuple[int, int, int, int]:

@@ -31,7 +31,7 @@ from imgpipe.imaging.operations.parameters import parameter_of, word_of
 from imgpipe.imaging.operations.table import _pairs
 from imgpipe.imaging.recipe import Recipe
 
-PNG = File.MAGIC[0] + b"the rest"
+PNG = b"\x89PNG\r\n\x1a\n" + b"the rest"
 
 
 def sample(
@@ -240,10 +240,10 @@ def test_a_file_is_read_where_the_step_is_made(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("missing.png", "got '.*missing.png': No such file or directory"),
+        ("missing.png", "got '.*: No such file or directory"),
         ("", "got '.*': it is no regular file"),
         ("a\0b", "null"),
-        ("text.png", "it is no PNG, JPEG, WebP, TIFF or BMP"),
+        ("text.png", "it is no image of a known format"),
         ("large.png", "at most 192 KiB, got .*: it is larger"),
     ],
 )
@@ -267,3 +267,24 @@ def test_bytes_are_part_of_a_recipe_and_of_its_hash():
     one, other = (Recipe((SAMPLE.step({"long": 1, "logo": PNG + tail}),)) for tail in (b"1", b"2"))
     assert Recipe.from_array(one.array()) == one
     assert one.hash != other.hash
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PNG,
+        b"GIF89a....",
+        b"RIFF....WEBPVP8 ",
+        b"\0\0\0\x14ftypavif\0\0\0\0avif",
+        b"P5 1 1 255 x",
+        b"MM\0*....",
+    ],
+)
+def test_a_file_of_every_format_that_is_read_may_be_given(data):
+    assert dict(SAMPLE.step({"long": 1, "logo": data}).parameters)["logo"] == data
+
+
+@pytest.mark.parametrize("data", [b"RIFF....WAVEfmt ", b"%PDF-1.7", b""])
+def test_a_file_of_another_format_is_refused(data):
+    with pytest.raises(UsageError, match=r"logo: expected the path .* it is no image of a known format"):
+        SAMPLE.step({"long": 1, "logo": data})

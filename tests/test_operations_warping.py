@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from scipy.ndimage import map_coordinates
 
 from imgpipe.errors import ImageError, Kind, UsageError
-from imgpipe.imaging.operations import Colour, Corners, Size, find, parse
+from imgpipe.imaging.operations import Colour, Corners, Size, find, parse, warping
 from imgpipe.imaging.operations.skew import skew
 from imgpipe.imaging.pixels import WHITE
 from tests.test_operations_geometry import close, done, picture, planes
@@ -128,6 +128,42 @@ def test_deskew_makes_lines_of_text_level():
         assert (~ink[text[0] : text[-1]].any(axis=1)).sum() > 100
 
 
+@pytest.mark.parametrize("depth", WHITE)
+@pytest.mark.parametrize("end", [(), (3,), (4,)])
+def test_deskew_is_a_turn_read_by_keys_cubic(end, depth):
+    grey = page(4.0)[:401, :300].astype(float) / 255
+    image = np.rint(grey * WHITE[depth]).astype(depth) if depth != "float32" else grey.astype(depth)
+    if end:
+        image = np.dstack([image] * end[0])
+    if end == (4,):
+        image[:, :, 3] = WHITE[depth]
+    found, angle = find("deskew")(image), skew(image, 15)
+    assert angle == pytest.approx(4, abs=0.2)
+    places = turned_places(image.shape, found.shape[1::-1], -angle)
+    expected = [cubic(plane.astype(float), places, WHITE[depth]) for plane in planes(image)]
+    assert close(found, np.dstack(expected).reshape(found.shape))
+
+
+def cubic(plane: Any, places: Any, around: float) -> Any:
+    """R. Keys' kernel with a = -1/2, tap by tap; ``around`` the plane."""
+    first = np.floor(places).astype(int)
+    total = np.zeros(places.shape[1:])
+    for down in range(-1, 3):
+        for right in range(-1, 3):
+            row, column = first[0] + down, first[1] + right
+            inside = (row >= 0) & (row < plane.shape[0]) & (column >= 0) & (column < plane.shape[1])
+            value = np.full(total.shape, around)
+            value[inside] = plane[row[inside], column[inside]]
+            total += value * keys(places[0] - row) * keys(places[1] - column)
+    return total
+
+
+def keys(distance: Any) -> Any:
+    d = np.abs(distance)
+    far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    return np.where(d <= 1, 1.5 * d**3 - 2.5 * d**2 + 1, np.where(d < 2, far, 0))
+
+
 def test_deskew_keeps_alpha():
     image = np.dstack([page(4.0)] * 3 + [np.full_like(page(4.0), 255)])
     straight = find("deskew")(image, background=Colour(0, 0, 0, 0))
@@ -221,6 +257,20 @@ def test_a_sliver_is_refused_before_it_is_read():
     corners = "0,0 0.9,20000 1,40000 0.1,19999"  # two sides of 20000 pixels, and next to nothing between them
     with pytest.raises(ImageError, match="the sides of the corners are 20001 and 20000 long"):
         done(f"perspective:corners={corners.replace(',', ' ')},size=5x5", picture((40_000, 1)))
+
+
+def test_what_is_read_on_the_way_is_no_larger_than_what_may_be_made():
+    words = "perspective:corners=0 0 1 0 1 60000 0 60000,size=60000x1"  # each side longer than one of the two
+    with pytest.raises(ImageError, match="would make 60000x60000 of 1x60000 pixels") as caught:
+        done(words, np.zeros((60_000, 1), np.uint8))
+    assert caught.value.kind is Kind.TOO_LARGE
+
+
+def test_a_strip_that_would_become_huge_is_not_straightened(monkeypatch):
+    monkeypatch.setattr(warping, "skew", lambda image, limit: 40.0)
+    with pytest.raises(ImageError, match="deskew: would make 15328x12864 of 20000x10 pixels") as caught:
+        done("deskew:limit=45", np.zeros((10, 20_000), np.uint8))
+    assert caught.value.kind is Kind.TOO_LARGE
 
 
 def test_corners_in_a_wrong_order_are_refused_when_the_recipe_is_made():

@@ -122,7 +122,7 @@ def test_what_is_drawn_is_repeatable_and_varied() -> None:
     random = Random(1)
     drawn = {drawn_step(canny, example, random) for _ in range(50)}
     found = {pair for step in drawn for pair in step.parameters}
-    assert {("low", 0.0), ("low", 100_000.0), ("aperture", 7), ("l2", True), ("l2", False)} <= found
+    assert {("low", 0.0), ("high", 100_000.0), ("aperture", 7), ("l2", True), ("l2", False)} <= found
 
 
 def test_a_file_that_an_example_names_is_there(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ against it on every kind of picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image as Pillow
 
 from imgpipe.imaging.operations import Alpha, find
 from imgpipe.imaging.pixels import WHITE
@@ -54,6 +56,13 @@ def grey(values: Any) -> Any:
     return values if values.ndim == 2 else values[:, :, :3] @ np.array([0.114, 0.587, 0.299])
 
 
+def png(pixels: Any) -> bytes:
+    """A file by Pillow, of red, green, blue and alpha."""
+    file = BytesIO()
+    Pillow.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def per_channel(function: Witness) -> Witness:
     """``function`` of ``(H, W)`` for every channel by itself."""
 
@@ -72,11 +81,11 @@ def past_alpha(function: Witness, alpha: Alpha, white: float) -> Witness:
         if values.ndim == 2 or values.shape[2] == 3:
             return function(values)
         colours, weight = values[:, :, :3], values[:, :, 3:]
-        if alpha is Alpha.FILTERED:
+        if alpha in (Alpha.FILTERED, Alpha.WEIGHED):
             filtered = function(np.concatenate([colours * weight, weight], 2))
             left = filtered[:, :, 3:]
             straight = np.divide(filtered[:, :, :3], left, out=np.zeros_like(colours), where=left > 1e-6)
-            return np.concatenate([straight, np.clip(left, 0, 1)], 2)
+            return np.concatenate([straight, np.clip(left, 0, 1) if alpha is Alpha.FILTERED else weight], 2)
         seen = colours * weight if white == 1 else np.rint(colours * weight * white) / white
         result = function(seen if alpha is Alpha.SEEN else colours)
         result = result if result.ndim == 3 else np.stack([result] * 3, 2)
@@ -110,7 +119,7 @@ def agree(
         if depth != "float32" or clipped:
             expected = np.clip(expected, 0, 1)
         difference = np.abs(unit(found) - expected)
-        if operation.alpha is Alpha.FILTERED and shape[2:] == (4,):
+        if operation.alpha in (Alpha.FILTERED, Alpha.WEIGHED) and shape[2:] == (4,):
             difference[:, :, :3] *= np.minimum(expected[:, :, 3:] * 50, 1)
         off = difference.max() / {"uint8": 1.001 / 255, "uint16": 4.001 / 65535, "float32": 2e-5}[depth]
         assert off <= levels, f"{shape} is off by {off:.3g} levels"

@@ -4,7 +4,8 @@ libtiff, libjpeg, libpng and OpenCV write warnings there, without a file's name 
 While an image is decoded the descriptor leads into memory of a fixed size; what stands there afterwards is
 told with the image. A write that finds no more room fails, and is lost.
 
-The descriptor belongs to the whole process, so this is for processes that do one image at a time.
+The descriptor belongs to the whole process: threads take turns, and what another thread writes there at that
+moment is taken for a decoder's words.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from imgpipe import limits
 
@@ -28,9 +30,10 @@ _CUT_SHORT = re.compile(rb"premature end", re.I)  # libjpeg: it goes on in grey
 
 
 class Hearing:
-    """Listens on descriptor 2 for as long as `listening` lasts."""
+    """Listens on descriptor 2 while `listening` lasts. Who has the ``turn`` may, and reads what was said."""
 
     def __init__(self) -> None:
+        self.turn = Lock()
         self._memory = _memory()
         self._text = b""
 

@@ -155,7 +155,7 @@ def over_black(function: Callable[[Image], Image], image: Image) -> Image:
     """
     if not has_alpha(image):
         return function(image)
-    seen = by_bands(lambda band: with_depth(_weighted(band)[:, :, :3], depth(image)), image)
+    seen = by_bands(lambda band: with_depth(weighted(band)[:, :, :3], depth(image)), image)
     return joined(function(seen), np.ascontiguousarray(image[:, :, 3]))
 
 
@@ -167,18 +167,27 @@ def premultiplied(function: Callable[[Image], Image], image: Image) -> Image:
     """
     if not has_alpha(image):
         return function(image)
-    filtered = function(by_bands(_weighted, image))
+    filtered = function(by_bands(weighted, image))
     return by_bands(lambda band: with_depth(straight(band), depth(image)), filtered)
 
 
-def _weighted(image: Image) -> Image:
+def weighed(function: Callable[[Image], Image], image: Image) -> Image:
+    """`premultiplied`, but alpha is put back as it was: for functions that mix colours alone."""
+    if not has_alpha(image):
+        return function(image)
+    result = premultiplied(function, image)
+    result[:, :, 3] = image[:, :, 3]
+    return result
+
+
+def weighted(image: Image) -> Image:
     """Blue, green, red times alpha, and alpha: float32 with white at 1."""
     *colours, alpha = cv2.split(with_depth(image, "float32"))
-    weighted = [cv2.multiply(plane, alpha) for plane in colours]
+    products = [cv2.multiply(plane, alpha) for plane in colours]
     if depth(image) == "float32":  # what is hidden may be NaN or infinite, and 0 · NaN is NaN
-        for plane in weighted:
+        for plane in products:
             plane[alpha == 0] = 0
-    return cv2.merge([*weighted, alpha])
+    return cv2.merge([*products, alpha])
 
 
 def straight(image: Image) -> Image:

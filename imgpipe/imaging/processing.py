@@ -7,10 +7,8 @@ owner might expect, stands beside the result (`Outcome.notes`).
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from threading import Lock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -61,8 +59,8 @@ def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAUL
     """What ``recipe`` makes of the encoded image ``data`` from a file with ``suffix`` (``"jpg"``).
 
     The result is in the recipe's format, or else in that of ``suffix``. Of the times, read and write are 0.
-    Only where the recipe is strict is descriptor 2 of this process listened on for a decoder's warnings, with
-    one image at a time for all threads.
+    Descriptor 2 of this process is listened on while a decoder is at work: what it says there alone tells a
+    damaged picture from a sound one. Threads take turns with it.
 
     Raises
     ------
@@ -70,13 +68,8 @@ def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAUL
         The recipe cannot be done here, whatever the image.
     """
     program, output = recipe.bind(), recipe.format or suffix
-    with _LOCK if recipe.strict else nullcontext():
-        listener = hearing() if recipe.strict else None
-        lowered = ceiling.lowered(recipe.pixels_max)
-        return run(data, program, output, recipe, lowered, named=suffix, hearing=listener)
-
-
-_LOCK = Lock()
+    lowered = ceiling.lowered(recipe.pixels_max)
+    return run(data, program, output, recipe, lowered, named=suffix, hearing=hearing())
 
 
 @cache
@@ -130,7 +123,7 @@ class _Work:
             raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
         if (format_ := codec(suffix)).key in self.ceiling.off:
             raise ImageError(Kind.OPERATION, f"{format_.name} is switched off on this machine")
-        picture = self._decoded() if self.hearing is None else self._heard(self.hearing)
+        picture = self._picture()
         self.notes += filter(self._matters, picture.remarks)
         self._refuse_warnings()
         self._mark()
@@ -151,6 +144,12 @@ class _Work:
             resampled=self.program.resampled,
             luma=self.program.luma,
         )
+
+    def _picture(self) -> Picture:
+        if self.hearing is None:
+            return self._decoded()
+        with self.hearing.turn:
+            return self._heard(self.hearing)
 
     def _heard(self, hearing: Hearing) -> Picture:
         """The picture; a decoder's words are noted. What it gave beside an error is not the whole picture."""

@@ -18,7 +18,7 @@ import hashlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -41,7 +41,7 @@ class Program:
     """A recipe whose operations have been found: called with an image, it gives the processed one.
 
     ``steps`` are ``(name, function of one image)``. ``colour8`` says how images are to be decoded for it, and
-    ``resampled``, where the first step resamples the whole picture, from which width and height to which.
+    ``resampled``, where the first step averages over the whole picture, from which width and height to which.
     """
 
     steps: tuple[tuple[str, Callable[[Image], Image]], ...]
@@ -228,9 +228,7 @@ def _bound(recipe: Recipe) -> Program:
     found = [(find(step.name), step) for step in recipe.steps]
     steps = tuple((step.name, _applied(operation, operation.arguments(step))) for operation, step in found)
     first, step = found[0]
-    resampled = None
-    if first.scales and first.size is not None:
-        resampled = partial(first.size, **first.arguments(step))
+    resampled = first.resampled(first.arguments(step))
     return Program(steps, first.colour8, resampled, luma=recipe.luma and first.luma)
 
 

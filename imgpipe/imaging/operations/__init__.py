@@ -24,6 +24,7 @@ from imgpipe.imaging.operations.declare import (
     Size,
     Step,
     Text,
+    always,
     one_of,
     operation,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Size",
     "Step",
     "Text",
+    "always",
     "find",
     "names",
     "one_of",

@@ -23,7 +23,7 @@ from imgpipe.imaging.operations.declare import (
     operation,
 )
 from imgpipe.imaging.operations.kinds import SIDE_MAX, nearest_pixel
-from imgpipe.imaging.pixels import WHITE, Image, depth, has_alpha, with_depth
+from imgpipe.imaging.pixels import WHITE, Image, by_bands, depth, has_alpha, weighted
 
 if TYPE_CHECKING:
     import cv2
@@ -147,8 +147,8 @@ def trim(
     As ImageMagick's ``-trim`` with ``-fuzz``. Colours are weighted by alpha, so transparent pixels are alike.
     A picture that is nothing but border stays as it is. Alpha, depth and channels are kept.
     """
-    seen = _weighted(image)
-    target = seen[:1, :1] if colour is None else _weighted(np.full_like(image[:1, :1], paint(colour, image)))
+    seen = _seen(image)
+    target = seen[:1, :1] if colour is None else _seen(np.full_like(image[:1, :1], paint(colour, image)))
     picture = ~_alike(seen, target.ravel().tolist(), tolerance / 100 * WHITE[depth(seen)])
     rows, columns = (np.flatnonzero(picture.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -156,13 +156,9 @@ def trim(
     return _part(image, columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
 
 
-def _weighted(image: Image) -> Image:
+def _seen(image: Image) -> Image:
     """The same, with colours weighted by alpha where there is alpha; float32 then."""
-    if not has_alpha(image):
-        return image
-    seen = with_depth(image, "float32")
-    weighted: Image = np.concatenate([seen[:, :, :3] * seen[:, :, 3:], seen[:, :, 3:]], axis=2)
-    return weighted
+    return by_bands(weighted, image) if has_alpha(image) else image
 
 
 def _alike(image: Image, target: list[float], distance: float) -> Image:

@@ -20,7 +20,7 @@ import enum
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias, get_type_hints
 
 from imgpipe import limits
@@ -38,10 +38,11 @@ from imgpipe.imaging.operations.parameters import (
     parameter_of,
     word_of,
 )
-from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied
+from imgpipe.imaging.pixels import Image, beside_alpha, colour, has_alpha, over_black, premultiplied, weighed
 
 __all__ = [
     "Alpha",
+    "Averages",
     "Channels",
     "Check",
     "Colour",
@@ -60,8 +61,11 @@ __all__ = [
     "SizeOf",
     "Step",
     "Text",
+    "always",
+    "never",
     "one_of",
     "operation",
+    "refuse_huge",
     "same_size",
 ]
 
@@ -72,12 +76,18 @@ class Alpha(enum.Enum):
     KEPT = "is kept as it is"  # the function is given the colours alone
     MOVED = "moves with its pixels"  # the function is given four channels
     FILTERED = "is filtered too, and weights the colours"  # four channels of float32, premultiplied
+    WEIGHED = "is kept as it is, and weights the colours"  # the same four, and alpha is put back
     BLENDED = "is blended with that of what lies above"  # the function is given four channels
     SEEN = "is kept as it is, and colours count as seen on black"  # the function is given those colours
     DROPPED = "is dropped"  # the function is given the colours alone
 
 
-_CARRY = {Alpha.KEPT: beside_alpha, Alpha.FILTERED: premultiplied, Alpha.SEEN: over_black}
+_CARRY = {
+    Alpha.KEPT: beside_alpha,
+    Alpha.FILTERED: premultiplied,
+    Alpha.WEIGHED: weighed,
+    Alpha.SEEN: over_black,
+}
 
 
 class Depth(enum.Enum):
@@ -98,6 +108,8 @@ class Channels(enum.Enum):
 #: ``(width, height, **arguments)`` of a picture → width and height of what an operation makes of it.
 #: It raises `ImageError` where there is nothing to make of a picture of this size.
 SizeOf: TypeAlias = Callable[..., tuple[int, int]]
+#: ``(**arguments)`` → whether every pixel of the result is a mean over its share of the whole picture.
+Averages: TypeAlias = Callable[..., bool]
 #: ``(**arguments)`` → what is wrong between them, or nothing.
 Check: TypeAlias = Callable[..., str]
 
@@ -106,8 +118,31 @@ def same_size(width: int, height: int, **arguments: Any) -> tuple[int, int]:
     return width, height
 
 
+def always(**arguments: Any) -> bool:
+    return True
+
+
+def never(**arguments: Any) -> bool:
+    return False
+
+
 def _no_check(**arguments: Any) -> str:
     return ""
+
+
+def refuse_huge(operation: str, made: tuple[int, int], width: int, height: int) -> None:
+    """Refuses to make a picture of this width and height of one of ``width`` × ``height``.
+
+    Raises
+    ------
+    ImageError
+        ``too_large``: it would have more pixels than `limits.PIXELS_MAX` and twice the image's.
+    """
+    wide, high = made
+    # Twice its own are always granted: a square needs them when it is turned.
+    if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
+        what = f"{operation}: would make {wide}x{high} of {width}x{height} pixels"
+        raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
 
 
 def one_of(*names: str) -> Check:
@@ -144,7 +179,8 @@ class Operation:
     ``luma`` says that it needs the picture's brightness alone, grey with the weights of BT.601.
     ``colour8`` says that it works on what OpenCV's plain colour decoding gives (BGR, uint8): where it is the
     first step, images are decoded that way. ``size`` is None where it depends on what is in the picture.
-    ``scales`` says that the whole picture is resampled to ``size``, so that a decoder may reduce it first.
+    ``scales`` says for which arguments the whole picture is averaged down to ``size``, so that a decoder may
+    reduce it first.
     ``check`` says what is wrong between the arguments.
     """
 
@@ -156,7 +192,7 @@ class Operation:
     depth: Depth
     channels: Channels
     size: SizeOf | None = field(repr=False)
-    scales: bool
+    scales: Averages = field(repr=False)
     colour8: bool
     luma: bool
     check: Check = field(repr=False)
@@ -190,11 +226,14 @@ class Operation:
         if self.size is None or self.size is same_size:
             return
         height, width = image.shape[:2]
-        wide, high = self.size(width, height, **{**self._defaults, **arguments})
-        # Twice its own are always granted: a square needs them when it is turned.
-        if wide * high > max(limits.PIXELS_MAX, 2 * width * height):
-            what = f"{self.name}: would make {wide}x{high} of {width}x{height} pixels"
-            raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
+        made = self.size(width, height, **{**self._defaults, **arguments})
+        refuse_huge(self.name, made, width, height)
+
+    def resampled(self, arguments: Mapping[str, Any]) -> Callable[[int, int], tuple[int, int]] | None:
+        """From which width and height to which, where a decoder may reduce the picture first."""
+        if self.size is None or not self.scales(**arguments):
+            return None
+        return partial(self.size, **arguments)
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
@@ -261,7 +300,7 @@ def operation(
     depth: Depth = Depth.KEPT,
     channels: Channels = Channels.KEPT,
     size: SizeOf | None = same_size,
-    scales: bool = False,
+    scales: Averages = never,
     colour8: bool = False,
     luma: bool = False,
     check: Check = _no_check,

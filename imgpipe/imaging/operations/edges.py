@@ -12,7 +12,7 @@ result. Brightness is that of BT.601, and at the border the picture is mirrored 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.declare import Alpha, Channels, Depth, Doc, OneOf, Range, operation
@@ -53,6 +53,11 @@ def edges(image: Image) -> Image:
     return cv2.copyTo(cv2.merge((nothing, found, nothing)), found, half)
 
 
+def _crossed(*, low: float, high: float, **_: Any) -> str:
+    """OpenCV would swap them without a word."""
+    return f"low, {low:g}, is above high, {high:g}" if low > high else ""
+
+
 @operation(
     version=1,
     example="canny:low=50,high=150",
@@ -60,6 +65,7 @@ def edges(image: Image) -> Image:
     depth=Depth.EIGHT,
     channels=Channels.GREY,
     luma=True,
+    check=_crossed,
 )
 def canny(
     image: Image,

@@ -103,7 +103,7 @@ def line(length: int, angle: float) -> dict[tuple[int, int], float]:
     return {at: weight for at, weight in weights.items() if weight > 0}
 
 
-@operation(version=1, example="sharpen:sigma=1.5,amount=0.8", alpha=Alpha.FILTERED)
+@operation(version=1, example="sharpen:sigma=1.5,amount=0.8", alpha=Alpha.WEIGHED)
 def sharpen(
     image: Image,
     *,

@@ -16,6 +16,7 @@ from imgpipe.imaging.operations.declare import (
     OneOf,
     Range,
     Size,
+    always,
     one_of,
     operation,
 )
@@ -58,6 +59,11 @@ def _fit(width: int, height: int, size: Size) -> tuple[int, int]:
     return _by(width, height, min(ratios))
 
 
+def _averages(*, kernel: str, **_: Any) -> bool:
+    """Only these make of a picture reduced before what they would have made of the whole: others sharpen."""
+    return kernel in ("auto", "area")
+
+
 def _resized(
     width: int,
     height: int,
@@ -82,7 +88,7 @@ def _resized(
     example="resize:size=800x",
     alpha=Alpha.FILTERED,
     size=_resized,
-    scales=True,
+    scales=_averages,
     check=one_of("size", "fit", "long", "short"),
 )
 def resize(
@@ -139,7 +145,7 @@ def _thumbnail(width: int, height: int, *, size: int) -> tuple[int, int]:
     return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
-@operation(version=1, example="thumbnail:size=200", alpha=Alpha.FILTERED, size=_thumbnail, scales=True)
+@operation(version=1, example="thumbnail:size=200", alpha=Alpha.FILTERED, size=_thumbnail, scales=always)
 def thumbnail(
     image: Image,
     *,

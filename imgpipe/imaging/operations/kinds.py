@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from math import floor
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 SIDE_MAX = 65_535  # pixels: the most a JPEG can hold, and a mistake in most other formats
 PERCENT_MAX = 1000  # ten times a side: more is a mistake
@@ -173,9 +173,6 @@ class File(bytes):
     A user writes its path. So a worker needs no file but the pictures themselves, and the recipe's hash
     changes with what is in the file.
     """
-
-    #: What an image file begins with, of the formats that are read.
-    MAGIC: ClassVar = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 
 
 Value: TypeAlias = Size | Colour | Ratio | Length | Corners

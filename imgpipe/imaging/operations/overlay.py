@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
-from imgpipe.imaging.codecs import decode
+from imgpipe.imaging.codecs import Ceiling, decode
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.canvas import BLACK, GRAVITY, PAPER, framed, paint, placed
 from imgpipe.imaging.operations.declare import Alpha, Colour, Doc, File, Length, Range, Text, operation
@@ -55,7 +55,8 @@ def watermark(
     """Puts an image over the picture, such as a logo.
 
     The image is read when the recipe is made and is part of it; workers need no file of it. Where it is
-    larger than the picture, what is beyond is cut off. Depth and channels of the picture are kept.
+    larger than the picture, what is beyond is cut off; it may have 6 megapixels. Depth and channels of the
+    picture are kept.
     """
     height, width = picture.shape[:2]
     logo = _decoded(bytes(image))
@@ -69,7 +70,8 @@ def watermark(
 def _decoded(data: bytes) -> Image:
     """The pixels of an embedded image: float32 ``(h, w, 4)``."""
     try:
-        return with_alpha(with_depth(decode(data).frames[0], "float32"))
+        pixels = decode(data, ceiling=Ceiling(limits.EMBEDDED_PIXELS_MAX)).frames[0]
+        return with_alpha(with_depth(pixels, "float32"))
     except ImageError as error:
         raise ImageError(Kind.OPERATION, f"watermark: its own image: {error.message}") from None
 
@@ -137,7 +139,8 @@ def _over(image: Image, left: int, top: int, layer: Image, opacity: float) -> Im
         seen = layer[rows.start : rows.stop, columns.start : columns.stop]
         cover = seen[:, :, 3:] * np.float32(opacity)
         shown = seen[:, :, :3] if image.ndim == 3 else grey(seen)[:, :, None]
-        mixed = _mixed(with_depth(np.atleast_3d(below), "float32"), shown, cover)
+        with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+            mixed = _mixed(with_depth(np.atleast_3d(below), "float32"), shown, cover)
         touched = cover[:, :, 0] > 0
         below[touched] = with_depth(mixed, depth(image)).reshape(below.shape)[touched]
     return result

@@ -24,6 +24,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from imgpipe import limits
 from imgpipe.errors import UsageError, nearest
+from imgpipe.imaging.codecs import identify
 from imgpipe.imaging.operations.kinds import COLOURS, EXPECTED, PERCENT_MAX, Colour, File, Length
 
 #: A checked value as it is compared, hashed and sent.
@@ -218,7 +219,7 @@ def _contents(given: Any, files: Reader | None) -> tuple[bytes | None, str]:
         return None, ""
     if len(given) > limits.EMBEDDED_MAX:
         return None, ": it is larger"
-    return (given, "") if given.startswith(File.MAGIC) else (None, ": it is no PNG, JPEG, WebP, TIFF or BMP")
+    return (given, "") if identify(given) is not None else (None, ": it is no image of a known format")
 
 
 def _why(error: OSError | ValueError, path: str) -> str:

@@ -101,8 +101,9 @@ def _convolved(image: Image, width: int, height: int, kernel: str) -> Image:
     down, across = _taps(image.shape[0], height, kernel), _taps(image.shape[1], width, kernel)
     result = np.empty((height, width, channels.shape[2]), image.dtype)
     for rows in _blocks(height, max(image.shape[1], width) * channels.shape[2]):
-        block = _mixed(channels, down[0][rows], down[1][rows], axis=0)
-        result[rows] = rounded(_mixed(block, *across, 1), depth(image))
+        with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+            block = _mixed(channels, down[0][rows], down[1][rows], axis=0)
+            result[rows] = rounded(_mixed(block, *across, 1), depth(image))
     return result.reshape(height, width, *image.shape[2:])
 
 
@@ -164,7 +165,8 @@ def warped(
     for rows in _blocks(height, width):
         first, across, down = _places(matrix, width, rows, kernel, planes[0].shape)
         for k, plane in enumerate(planes):
-            result[rows, :, k] = rounded(_read(plane, first, across, down), depth(image))
+            with np.errstate(invalid="ignore", over="ignore"):  # a float picture may hold anything
+                result[rows, :, k] = rounded(_read(plane, first, across, down), depth(image))
     return result.reshape(height, width, *image.shape[2:])
 
 

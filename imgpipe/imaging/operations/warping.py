@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from imgpipe import limits
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.operations.canvas import BLACK, PAPER, impossible, paint
-from imgpipe.imaging.operations.declare import Alpha, Colour, Corners, Doc, OneOf, Range, Size, operation
+from imgpipe.imaging.operations.declare import (
+    Alpha,
+    Colour,
+    Corners,
+    Doc,
+    OneOf,
+    Range,
+    Size,
+    operation,
+    refuse_huge,
+)
 from imgpipe.imaging.operations.geometry import sized
 from imgpipe.imaging.operations.resampling import scaled, warped
 from imgpipe.imaging.operations.skew import skew
@@ -60,8 +70,8 @@ def rotate(
     """Turns the picture clockwise, by any angle.
 
     By quarters of a turn it loses nothing. By other angles the picture is read between its pixels, and edges
-    are smooth. Depth and channels are kept: a grey picture has a grey background, and without alpha the
-    background is opaque.
+    are smooth; a megapixel of colour that is made takes 0.1 to 0.3 s. Depth and channels are kept: a grey
+    picture has a grey background, and without alpha the background is opaque.
     """
     if angle % 360 == 0:
         return image.copy()
@@ -103,10 +113,16 @@ def deskew(
     The angle is the one at which rows of the page differ most from the next, ink from paper: the differential
     projection profile of W. Postl, *Detection of linear oblique structures and skew scan in digitized
     documents*, 1986. It is found to about 0.1 degrees. Nothing is cut off: the picture becomes a little
-    larger. One without lines of text stays as it is. Depth and channels are kept.
+    larger. One without lines of text stays as it is. The search takes up to 2 s whatever the size,
+    with a limit of 45 three times as long, and the turn takes as long as ``rotate``. Depth and channels are
+    kept.
     """
     angle = skew(image, limit)
-    return turned(image, -angle, True, background, "cubic") if angle else image.copy()
+    if not angle:
+        return image.copy()
+    height, width = image.shape[:2]
+    refuse_huge("deskew", _rotated(width, height, angle=-angle, expand=True), width, height)
+    return turned(image, -angle, True, background, "cubic")
 
 
 # --- perspective --------------------------------------------------------------------------------
@@ -128,7 +144,15 @@ def _straightened(
     wide, high = _sides(corners)
     if wide * high > max(limits.PIXELS_MAX, 2 * width * height):  # a sliver, with sides along each other
         raise impossible("perspective", f"the sides of the corners are {wide} and {high} long", width, height)
-    return (wide, high) if size is None else sized(wide, high, size)
+    wanted = (wide, high) if size is None else sized(wide, high, size)
+    refuse_huge("perspective", _read_at(wanted, corners), width, height)
+    return wanted
+
+
+def _read_at(wanted: tuple[int, int], corners: Corners) -> tuple[int, int]:
+    """Reading between pixels does not reduce: what is to be smaller is read at its own size first."""
+    wide, high = map(max, wanted, _sides(corners))
+    return wide, high
 
 
 @operation(
@@ -149,12 +173,12 @@ def perspective(
     """Makes a rectangle of what four corners enclose: a page or a front seen at an angle.
 
     The corners go clockwise from the top left one of the result. In quotes they may be written with commas.
+    It takes as long as ``rotate``.
     Depth and channels are kept.
     """
     height, width = image.shape[:2]
     wanted = _straightened(width, height, corners=corners, size=size)
-    # Reading between pixels does not reduce: what is to be smaller is read at its own size first.
-    wide, high = map(max, zip(wanted, _sides(corners), strict=True))
+    wide, high = _read_at(wanted, corners)
     read = warped(image, wide, high, _homography(wide, high, corners), kernel, [0.0] * 4)
     return scaled(read, *wanted, "area")
 
