@@ -23,6 +23,7 @@ else:
 
 _TEXT = 1 << 18  # bytes of text that are read at a time
 _BLANK = re.compile(rb"\s")
+_SOUND = b"0123456789 \t\r\n\v\f"
 
 
 def decode(data: bytes, found: Header) -> Image:
@@ -78,15 +79,22 @@ def _numbers(text: bytes, count: int) -> Iterator[Image]:
     while at < len(text) and count:
         blank = _BLANK.search(text, at + _TEXT)
         end = blank.start() if blank else len(text)
-        try:
-            values = np.array(text[at:end].split()[:count], np.int64)
-        except (ValueError, OverflowError):
-            raise damaged("a sample that is no number") from None
+        values = _read(text[at:end], count)
         if values.size and not 0 <= values.min() <= values.max() <= WHITE["uint16"]:
             raise damaged("a sample out of bounds")
         count -= values.size
         yield values.astype(np.uint16)
         at = end
+
+
+def _read(text: bytes, count: int) -> Image:
+    """At most ``count`` numbers, int64."""
+    if text.strip() and not text.translate(None, _SOUND):  # ten times as fast, but it stops at anything else
+        return np.fromstring(text, np.int64, sep=" ")[:count]
+    try:
+        return np.array(text.split()[:count], np.int64)
+    except (ValueError, OverflowError):
+        raise damaged("a sample that is no number") from None
 
 
 def _scaled(values: Image, layout: Layout) -> Image:
