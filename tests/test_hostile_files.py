@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from imgpipe import api
+from imgpipe import api, limits
 from imgpipe.facts import Ended, Fact, ImageDone, ImageFailed
+from imgpipe.imaging.bounds import Bounds
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.local import LocalCluster
 from tests.bombs import DONE
@@ -64,18 +65,26 @@ async def done(
     """The facts of a job over the folder; the pool's processes before and after; bytes each held at most."""
     me = children(os.getpid())
     request = api.request(source, output, recipe=Recipe.from_options(["identity"], "png"), retries=0)
-    async with LocalCluster(slots=2, roots={".": bytes(root)}) as cluster:
+    bounds = Bounds(memory=limits.MEMORY_MIN)
+    async with LocalCluster(slots=2, roots={".": bytes(root)}, bounds=bounds) as cluster:
         before = children(os.getpid()) - me
         job = await cluster.client.submit(request)
         told = [fact async for fact in job.facts()]
         after = children(os.getpid()) - me
+        assert all(within_its_limit(pid) for pid in after)
         return told, before, after, {pid: most_memory(pid) for pid in after}
 
 
-def most_memory(pid: int) -> int:
-    """The most bytes of physical memory a process has held."""
-    (line,) = re.findall(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.M)
+def most_memory(pid: int, field: str = "VmHWM") -> int:
+    """The most bytes of physical memory (or of addresses: VmPeak) that a process has held."""
+    (line,) = re.findall(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.M)
     return int(line) << 10
+
+
+def within_its_limit(pid: int) -> bool:
+    """Whether a process has a limit of addresses, and has never had more."""
+    (limit,) = re.findall(r"^Max address space\s+(\d+) ", Path(f"/proc/{pid}/limits").read_text(), re.M)
+    return most_memory(pid, "VmPeak") <= int(limit)
 
 
 def stem(name: str) -> str:
