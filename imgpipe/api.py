@@ -138,6 +138,7 @@ def run(
     pages: str | None = None,
     strict: bool | None = None,
     luma: bool | None = None,
+    pixels_max: int | None = None,
     mode: str = MODE,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -154,12 +155,14 @@ def run(
     ----------
     operations
         Words as after ``--op``: ``["grayscale", "blur:size=5"]``; one alone may be a text. Or give a
-        ``recipe``; the options from ``format`` to ``luma`` beat what it says.
+        ``recipe``; the options from ``format`` to ``pixels_max`` beat what it says.
     name
         Template of an output's name, such as ``"{dir}/{stem}-small{ext}"``: see `imgpipe.imaging.naming`.
     metadata, pages, strict, luma
         As the options of the command: ``keep`` or ``strip``; ``first``, ``all`` or ``error``; whether what a
         decoder warns of is a failure; whether brightness alone is decoded where no more is needed.
+    pixels_max
+        Pictures with more pixels, all frames together, are refused: 100,000,000 if nothing is said.
     slots
         Pool processes in all; without it, as many as there are CPUs.
     loads
@@ -183,6 +186,7 @@ def run(
         "pages": pages,
         "strict": strict,
         "luma": luma,
+        "pixels_max": pixels_max,
     }
     if recipe is not None and operations:
         raise UsageError("operations and recipe both say what is done to each image: give one of them")

@@ -138,3 +138,10 @@ def photos(tmp_path: Path) -> Path:
     (tmp_path / "in" / "a.png").write_bytes((data / "microaneurysms.png").read_bytes())
     (tmp_path / "in" / "x" / "a.jpg").write_bytes((data / "cell.jpg").read_bytes())
     return tmp_path / "in"
+
+
+def test_a_program_may_raise_the_limit_of_pixels_and_lower_it(photos: Path) -> None:
+    few = imgpipe.run(photos, photos.parent / "few", operations="identity", pixels_max=1, slots=1)
+    assert few.done == 0
+    assert {failure.kind for failure in few.failures} == {"too_large"}
+    assert imgpipe.run(photos, photos.parent / "many", operations="identity", pixels_max=10**9, slots=1).done
