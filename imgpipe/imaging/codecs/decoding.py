@@ -323,6 +323,8 @@ def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
         size = -(-header.width // factor), -(-header.height // factor)
         if image.shape[1::-1] != size:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
+        if codec in (AVIF, JP2) and pixels.depth(image) != header.depth:
+            raise damaged(f"{image.dtype.name} samples where {header.bits} bits were said")
         if codec in (AVIF, JP2) and header.bits not in (8, 16):
             image = _stretched(image, header.bits)
         image = upright(image, header.orientation)

@@ -1,4 +1,4 @@
-"""AV1: how large the frames of a bitstream are. *AV1 Bitstream & Decoding Process Specification*, section 5.
+"""AV1: size and depth of the frames of a bitstream. *AV1 Bitstream & Decoding Process Specification*, 5.
 
 An AVIF file says the size of a picture in a box, and its decoder believes the bitstream: a kilobyte that says
 16×16 makes it decode 8000×8000 and scale that down.
@@ -13,8 +13,8 @@ from imgpipe.imaging.codecs.containers.header import damaged
 _SEQUENCE_HEADER = 1
 
 
-def sizes(data: bytes) -> Iterator[tuple[int, int] | None]:
-    """For each unit of a bitstream, width and height if it is a sequence header.
+def sizes(data: bytes) -> Iterator[tuple[int, int, int] | None]:
+    """For each unit of a bitstream, width, height and bits of a sample if it is a sequence header.
 
     Raises
     ------
@@ -58,14 +58,37 @@ class _Bits:
         return self._value >> self._left & (1 << width) - 1
 
 
-def _size(bits: _Bits) -> tuple[int, int]:
-    bits(4)  # profile, still picture
-    if bits(1):  # a reduced header
+def _size(bits: _Bits) -> tuple[int, int, int]:
+    profile, _, reduced = bits(3), bits(1), bits(1)  # the second: it is a still picture
+    if reduced:
         bits(5)
     else:
         _operating_points(bits, *_timing(bits))
     widths = bits(4) + 1, bits(4) + 1
-    return bits(widths[0]) + 1, bits(widths[1]) + 1
+    size = bits(widths[0]) + 1, bits(widths[1]) + 1
+    _tools(bits, reduced)
+    return *size, _depth(bits, profile)
+
+
+def _tools(bits: _Bits, reduced: int) -> None:
+    """Which ways of coding are in use: what lies between the size and the colours."""
+    if not reduced and bits(1):  # frames have numbers
+        bits(7)
+    bits(3)
+    if not reduced:
+        bits(4)
+        ordered = bits(1)
+        bits(2 * ordered)
+        if bits(1) or bits(1):  # tools for screens, chosen by each frame or always
+            bits(0 if bits(1) else 1)
+        bits(3 * ordered)
+    bits(3)
+
+
+def _depth(bits: _Bits, profile: int) -> int:
+    if not bits(1):
+        return 8
+    return 12 if profile == 2 and bits(1) else 10
 
 
 def _timing(bits: _Bits) -> tuple[int, int]:

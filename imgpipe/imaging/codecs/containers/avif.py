@@ -38,6 +38,7 @@ _TURNS = {
     (3, 0): 7,
     (3, 1): 5,
 }
+_VISUAL = 78  # bytes of what a coded picture's entry says before the boxes in it: ISO/IEC 14496-12, 12.1.3
 _DECODED = (b"av01", b"grid")
 _LARGER_MAX = 2  # times: some encoders pad
 _LARGER_FREE = 512 * 512  # pixels: tiles of a grid may be larger than what is shown of them
@@ -74,9 +75,22 @@ def header(data: bytes) -> Header:
         found = _picture(data, items)
         movie = first(top, b"moov") if major == b"avis" else None
         film = tracks(data, movie) if movie else []
+        _agreed(data, film, found)
         _sized(data, items, film, found)
     durations = film[0].durations if film else ()
     return found if len(durations) < 2 else _moving(found, durations)
+
+
+def _agreed(data: bytes, film: list[Track], found: Header) -> None:
+    """Refuse a film whose tracks say another size or depth than its picture: OpenCV believes the tracks, and
+    shows memory that nobody has written where the bitstream says otherwise."""
+    for track in film:
+        if track.size != (found.width, found.height):
+            raise damaged(f"a track of {track.size[0]}×{track.size[1]} pixels")
+        for entry in track.entries:
+            properties = {box.kind: box for box in within(data, entry, _VISUAL)}
+            if entry.kind == b"av01" and _samples(data, properties)[0] != found.bits:
+                raise damaged("a track of another depth than its picture")
 
 
 def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None:
@@ -93,6 +107,8 @@ def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None
             if size and size[0] * size[1] > _LARGER_MAX * whole + _LARGER_FREE:
                 said = f"{found.width}×{found.height} were said"
                 raise damaged(f"{size[0]}×{size[1]} pixels where {said}")
+            if size and size[2] != found.bits:
+                raise damaged(f"samples of {size[2]} bits where {found.bits} were said")
 
 
 def _moving(still: Header, durations: tuple[int, ...]) -> Header:
@@ -134,7 +150,7 @@ def _samples(data: bytes, properties: dict[bytes, Box]) -> tuple[int, bool]:
     """Bits of a sample, and whether there is one channel: as the AV1 configuration says, or else `pixi`."""
     if (box := properties.get(b"av1C")) is not None:
         flags = data[box.start + 2]
-        return (12 if flags & 0x20 else 10) if flags & 0x40 else 8, bool(flags & 0x10)
+        return 12 if flags & 0x20 else 10 if flags & 0x40 else 8, bool(flags & 0x10)
     if (box := properties.get(b"pixi")) is not None:
         return data[box.start + 5], data[box.start + 4] == 1
     return 8, False

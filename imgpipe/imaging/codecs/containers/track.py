@@ -16,10 +16,15 @@ _TRACKS_MAX = 16  # colours, alpha, and what nobody here reads
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """How long each frame is shown, in ms, and where its bytes are: start and size."""
+    """How long each frame is shown, in ms, and where its bytes are: start and size.
+
+    ``size`` is width and height as the track has them, ``entries`` the boxes that say how samples are coded.
+    """
 
     durations: tuple[int, ...]
     samples: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+    entries: tuple[Box, ...]
 
 
 def tracks(data: bytes, movie: Box) -> list[Track]:
@@ -32,8 +37,9 @@ def tracks(data: bytes, movie: Box) -> list[Track]:
     """
     found: list[Track] = []
     for box in within(data, movie):
-        media = first(within(data, box), b"mdia") if box.kind == b"trak" else None
-        if media is None:
+        parts = within(data, box) if box.kind == b"trak" else []
+        media, about = first(parts, b"mdia"), first(parts, b"tkhd")
+        if media is None or about is None:
             continue
         if len(found) >= _TRACKS_MAX:
             raise damaged("too many tracks")
@@ -42,12 +48,18 @@ def tracks(data: bytes, movie: Box) -> list[Track]:
         table = first(within(data, info), b"stbl") if info else None
         if head and table:
             scale = int.from_bytes(data[head.start + (20 if data[head.start] else 12) :][:4], "big")
-            found.append(_track(data, within(data, table), max(1, scale)))
+            found.append(_track(data, within(data, table), max(1, scale), _size(data, about)))
     return found
 
 
-def _track(data: bytes, table: list[Box], scale: int) -> Track:
-    times, sizes, runs = (first(table, kind) for kind in (b"stts", b"stsz", b"stsc"))
+def _size(data: bytes, about: Box) -> tuple[int, int]:
+    """Numbers of 16 bits before and 16 behind the point, at the end of a track's header."""
+    width, height = struct.unpack_from(">II", data, about.start + (88 if data[about.start] else 76))
+    return width >> 16, height >> 16
+
+
+def _track(data: bytes, table: list[Box], scale: int, size: tuple[int, int]) -> Track:
+    times, sizes, runs, coded = (first(table, kind) for kind in (b"stts", b"stsz", b"stsc", b"stsd"))
     places = first(table, b"stco") or first(table, b"co64")
     if not (times and sizes and runs and places):
         raise damaged("a track without frames")
@@ -57,7 +69,7 @@ def _track(data: bytes, table: list[Box], scale: int) -> Track:
         raise damaged(f"{len(samples)} frames, and times for {len(durations)}")
     if any(start + size > len(data) for start, size in samples):
         raise truncated(data)
-    return Track(durations, samples)
+    return Track(durations, samples, size, tuple(within(data, coded, 8) if coded else ()))
 
 
 def _bounded(count: int) -> int:
