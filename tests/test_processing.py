@@ -69,6 +69,24 @@ def test_a_format_that_is_switched_off_is_not_written_either():
     assert process(PNG, Recipe.from_options(["identity"], "webp"), "gif", off).failure is None
 
 
+@pytest.mark.parametrize(
+    ("ceiling", "why"),
+    [
+        (Ceiling(off=frozenset({"png"})), "PNG is switched off on this machine"),
+        (Ceiling(pixels=599), "30×20 pixels, at most 599 are read here"),
+    ],
+)
+def test_an_image_within_the_recipe_is_held_to_the_ceiling_too(ceiling, why, tmp_path):
+    (tmp_path / "logo.png").write_bytes(PNG)
+    recipe = Recipe.from_options([f"watermark:image={tmp_path}/logo.png"])
+    small = cv2.imencode(".bmp", NOISE[:5])[1].tobytes()
+    assert process(small, recipe, "bmp").failure is None
+    failure = process(small, recipe, "bmp", ceiling).failure
+    assert failure is not None
+    assert failure.kind is Kind.OPERATION
+    assert failure.message.startswith(f"watermark: its own image: {why}")
+
+
 @pytest.mark.slow
 def test_a_lack_of_memory_is_told_to_every_engine():
     """The pixels find room, and libjpeg's own buffers do not: OpenCV gives nothing, as for rubbish."""

@@ -8,7 +8,7 @@ owner might expect, stands beside the result (`Outcome.notes`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.facts import Times
 from imgpipe.imaging import pixels, shortage
-from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, codec, decode, encode
+from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, codec, decode, encode, inspect
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.lazy import lazy
@@ -123,6 +123,8 @@ class _Work:
             raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
         if (format_ := codec(suffix)).key in self.ceiling.off:
             raise ImageError(Kind.OPERATION, f"{format_.name} is switched off on this machine")
+        for step, file in self.program.embedded:
+            _hold(step, file, self.ceiling)
         picture = self._picture()
         self.notes += filter(self._matters, picture.remarks)
         self._refuse_warnings()
@@ -189,6 +191,15 @@ class _Work:
             (encoded - operated) // 1000,
             0,
         )
+
+
+@lru_cache(maxsize=16)
+def _hold(step: str, file: bytes, ceiling: Ceiling) -> None:
+    """Hold an image file within a recipe to what holds for the pictures; its step decodes it later."""
+    try:
+        inspect(file, ceiling=ceiling)
+    except ImageError as error:
+        raise ImageError(Kind.OPERATION, f"{step}: its own image: {error.message}") from None
 
 
 def _applied(program: Program, image: Image) -> Image:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -42,12 +42,14 @@ class Program:
 
     ``steps`` are ``(name, function of one image)``. ``colour8`` says how images are to be decoded for it, and
     ``resampled``, where the first step averages over the whole picture, from which width and height to which.
+    ``embedded`` are ``(name of a step, image file within it)``: they are decoded here too.
     """
 
     steps: tuple[tuple[str, Callable[[Image], Image]], ...]
     colour8: bool
     resampled: Callable[[int, int], tuple[int, int]] | None = None
     luma: bool = False
+    embedded: tuple[tuple[str, bytes], ...] = ()
 
     def __call__(self, image: Image) -> Image:
         for _, step in self.steps:
@@ -229,7 +231,13 @@ def _bound(recipe: Recipe) -> Program:
     steps = tuple((step.name, _applied(operation, operation.arguments(step))) for operation, step in found)
     first, step = found[0]
     resampled = first.resampled(first.arguments(step))
-    return Program(steps, first.colour8, resampled, luma=recipe.luma and first.luma)
+    embedded = tuple(_embedded(recipe))
+    return Program(steps, first.colour8, resampled, recipe.luma and first.luma, embedded)
+
+
+def _embedded(recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    for step in recipe.steps:
+        yield from ((step.name, value) for _, value in step.parameters if isinstance(value, bytes))
 
 
 def _applied(operation: Operation, arguments: Mapping[str, Any]) -> Callable[[Image], Image]:
