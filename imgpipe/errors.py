@@ -56,7 +56,7 @@ class Note(StrEnum):
     ALPHA = "alpha"  # the output has no place for transparency, or a step dropped it
     DEPTH = "depth"  # fewer bits in the output than in the input
     EXIF = "exif"  # … this was not carried over,
-    ICC = "icc"  # … or this,
+    ICC = "icc"  # … or this, or what a file says of its colours instead of a profile,
     XMP = "xmp"  # … or this
     COLOURS = "colours"  # converted without the colour profile they were meant for (CMYK)
     PAGES = "pages"  # the file has more pages or frames than were read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -266,7 +267,26 @@ def _bmp(space: bytes) -> bytes:
     return old[:10] + start + old[18:54] + bytes(16) + space + bytes(64) + old[54:]
 
 
+def _nclx(*code: int) -> bytes:
+    """An AVIF without profile, with these code points of H.273."""
+    data = by_pillow(PICTURE, "AVIF", icc_profile=b"")
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", *code) + data[at + 4 :]
+
+
+def _measured(gamma: int, *places: float) -> bytes:
+    colours = chunk(b"cHRM", struct.pack(">8I", *(round(place * 100_000) for place in places)))
+    return encoders.png(PICTURE, before=chunk(b"gAMA", struct.pack(">I", gamma)) + colours)
+
+
+_ADOBE_RGB = 0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06
+_SRGB = 0.31271, 0.32902, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06
+
 UNREAD = {
+    "HDR by code points in a PNG": (encoders.png(PICTURE, before=chunk(b"cICP", b"\x09\x10\0\1")), "icc"),
+    "HDR by code points in an AVIF": (_nclx(9, 16), "icc"),
+    "primaries of Adobe RGB": (_measured(45_455, *_ADOBE_RGB), "icc"),
+    "linear light": (_measured(100_000, *_SRGB), "icc"),
     "a profile that cannot be inflated": (
         encoders.png(PICTURE, before=chunk(b"iCCP", b"a\0\0rubbish")),
         "icc",
@@ -315,7 +335,25 @@ def test_and_is_no_loss_where_it_was_to_be_stripped(name):
         _gif(b"NETSCAPE2.1"),
         _jp2(bytes(16)),
         _bmp(b"BGRs"),
+        _nclx(1, 13),
+        _measured(45_455, *_SRGB),
+        _measured(0, *_SRGB),
+        encoders.png(PICTURE, before=chunk(b"sRGB", b"\0") + chunk(b"gAMA", b"\0\1\x86\xa0")),
+        encoders.png(PICTURE, before=chunk(b"cICP", b"\1\x0d\0\1") + chunk(b"gAMA", b"\0\1\x86\xa0")),
+        encoders.png(
+            PICTURE,
+            before=chunk(b"cICP", b"\x09\x10\0\1") + chunk(b"iCCP", b"a\0\0" + zlib.compress(encoders.icc())),
+        ),
+        encoders.png(
+            PICTURE, before=chunk(b"gAMA", b"\0") + chunk(b"cHRM", b"\0" * 31) + chunk(b"cICP", b"")
+        ),
     ],
 )
 def test_what_is_carried_or_is_no_metadata_is_not_told(data):
     assert codecs.decode(data).remarks == []
+
+
+def test_a_crop_that_an_avif_asks_for_is_told():
+    data = by_pillow(PICTURE, "AVIF").replace(b"pixi", b"clap")
+    (loss,) = codecs.inspect(data)[1].losses
+    assert loss == ("warning", "what it says to cut off (clap) was not cut off")

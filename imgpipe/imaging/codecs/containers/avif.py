@@ -10,7 +10,8 @@ import struct
 from dataclasses import dataclass, field
 
 from imgpipe import limits
-from imgpipe.imaging.codecs.containers import av1
+from imgpipe.errors import Note
+from imgpipe.imaging.codecs.containers import av1, colours
 from imgpipe.imaging.codecs.containers.boxes import Box, boxes, first, within
 from imgpipe.imaging.codecs.containers.header import (
     Header,
@@ -122,6 +123,7 @@ def _moving(still: Header, durations: tuple[int, ...]) -> Header:
         durations=durations,
         orientation=still.orientation,
         metadata=still.metadata,
+        losses=still.losses,
     )
 
 
@@ -143,6 +145,7 @@ def _picture(data: bytes, items: _Items) -> Header:
         alpha=any(_is_alpha(data, box) for box in items.all_properties),
         orientation=_orientation(data, properties),
         metadata=Metadata(items.exif(), _icc(data, primary), items.xmp()),
+        losses=_losses(data, primary),
     )
 
 
@@ -167,8 +170,23 @@ def _is_alpha(data: bytes, box: Box) -> bool:
 
 
 def _icc(data: bytes, item: _Item) -> bytes:
+    return _colr(data, item, b"prof") or _colr(data, item, b"rICC")
+
+
+def _losses(data: bytes, item: _Item) -> tuple[tuple[str, str], ...]:
+    losses = []
+    if any(box.kind == b"clap" for box in item.properties):
+        losses.append((str(Note.WARNING), "what it says to cut off (clap) was not cut off"))
+    code = _colr(data, item, b"nclx")
+    if len(code) >= 4 and not _icc(data, item):
+        losses += colours.coded(*struct.unpack_from(">HH", code))
+    return tuple(losses)
+
+
+def _colr(data: bytes, item: _Item, kind: bytes) -> bytes:
+    """How its colours are described in this way; nothing if they are not."""
     for box in item.properties:
-        if box.kind == b"colr" and data[box.start : box.start + 4] in (b"prof", b"rICC"):
+        if box.kind == b"colr" and data[box.start : box.start + 4] == kind:
             return data[box.start + 4 : box.end]
     return b""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
+from imgpipe.imaging.codecs.containers import colours
 from imgpipe.imaging.codecs.containers.header import (
     Frame,
     Header,
@@ -51,7 +52,7 @@ class Chunks:
     frames: list[Frame] = field(default_factory=list)
     plays: int = 0
     declared: int = 0
-    kept: dict[bytes, bytes] = field(default_factory=dict)  # eXIf, iCCP, iTXt
+    kept: dict[bytes, bytes] = field(default_factory=dict)  # eXIf, iTXt, and of colours
     held: dict[Note, None] = field(default_factory=dict)  # what there is of these, sound or not
     losses: list[tuple[str, str]] = field(default_factory=list)
 
@@ -92,6 +93,7 @@ def header(data: bytes) -> Header:
         losses=(
             *chunks.losses,
             *(unread(note, "PNG") for note in chunks.held if not getattr(metadata, note)),
+            *(() if Note.ICC in chunks.held else _colours(chunks)),
         ),
         details=chunks,
     )
@@ -163,7 +165,7 @@ class _Walk:
                 self._frame(body)
             case b"fdAT":
                 self._frame_data(body)
-            case b"eXIf" | b"iCCP":
+            case b"eXIf" | b"iCCP" | b"cICP" | b"sRGB" | b"gAMA" | b"cHRM":
                 chunks.kept.setdefault(kind, bytes(body))
             case b"iTXt" if b"iTXt" not in chunks.kept and body[: len(_XMP)] == _XMP:
                 self._xmp(bytes(body[len(_XMP) :]))
@@ -264,6 +266,14 @@ def _ihdr(body: bytes) -> tuple[int, int, int, int, int, int, int]:
 def _icc(chunks: Chunks) -> bytes:
     name, found, packed = chunks.kept.get(b"iCCP", b"").partition(b"\0")
     return _inflated(packed[1:]) if found and len(name) < 80 else b""
+
+
+def _colours(chunks: Chunks) -> tuple[tuple[str, str], ...]:
+    """What is lost of colours that have no profile. Section 4.3: which chunk comes before which."""
+    kept = chunks.kept
+    if len(code := kept.get(b"cICP", b"")) == 4:
+        return colours.coded(code[0], code[1])
+    return () if b"sRGB" in kept else colours.measured(kept.get(b"gAMA", b""), kept.get(b"cHRM", b""))
 
 
 def _inflated(packed: bytes) -> bytes:
