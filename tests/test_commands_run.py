@@ -93,6 +93,20 @@ def test_what_was_listed_is_not_offered_again(tmp_path: Path):
     assert "1 other entry ignored\n" in named
 
 
+@pytest.mark.parametrize("name", [[], ["--name", "photos/{stem}{ext}"]])
+def test_no_result_replaces_an_image_of_source(photos: Path, name: list[str]):
+    (photos / "photos").mkdir()
+    shutil.copy(photos / "cell.jpg", photos / "photos" / "clock.png")
+    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    done = run(["photos", "-o", ".", "--op", "flip", "--json", *name], photos.parent)
+    assert done.returncode == 3, done.stderr
+    failed = [end for end in map(json.loads, done.stdout.splitlines()) if end.get("status") == "failed"]
+    assert {end["kind"] for end in failed} == {"unwritable"}
+    assert len(failed) == (4 if name else 1)
+    assert all("would lie in SOURCE" in end["message"] for end in failed)
+    assert {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+
+
 def test_a_format_that_is_switched_off_here_is_not_waited_for(photos: Path):
     done = run(["photos", "--without", "wepb"], photos.parent)
     assert done.stderr.startswith("imgpipe: --without: expected one of avif, ")

@@ -32,7 +32,7 @@ def test_a_folder_means_itself_and_output_goes_beside_it(tmp_path: Path, photos:
     assert (plan.source.path, plan.output.path) == (bytes(photos), bytes(tmp_path / "output_dir"))
     constants = plan.spec.constants
     assert (constants.source_root, constants.source, constants.output) == ("r", b"photos", b"output_dir")
-    assert plan.skip is None
+    assert plan.nesting == storage.Nesting()
 
 
 def test_a_base_that_holds_input_dir_means_that(tmp_path: Path, photos: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_base_that_holds_input_dir_means_that(tmp_path: Path, photos: Path) ->
 
 def test_an_output_inside_source_is_not_listed(tmp_path: Path, photos: Path) -> None:
     plan = understood(tmp_path, source=bytes(photos), output=bytes(photos / "a" / "b"))
-    assert plan.skip == b"a/b"
+    assert plan.nesting == storage.Nesting(output=b"a/b")
 
 
 @pytest.mark.parametrize(

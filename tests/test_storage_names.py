@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgpipe.errors import ImageError, Kind
 from imgpipe.storage import Collisions, Folder, folds_case, nonce_name, temporary_name
 
 
@@ -108,3 +109,25 @@ def test_few_bytes_are_kept_of_a_name():
     for number in range(20_000):
         collisions.first(b"folder/image-%d.jpg" % number, b"folder/image-%d.webp" % number)
     assert sum(len(bucket) * bucket.itemsize for bucket in collisions._hashed.values()) == 20_000 * 8
+
+
+@pytest.mark.parametrize(
+    ("folds", "target", "refused"),
+    [
+        (False, b"in/x.jpg", True),
+        (False, b"in/a/b/x.jpg", True),
+        (False, b"In/x.jpg", False),
+        (True, b"In/x.jpg", True),
+        (False, b"inside/x.jpg", False),
+        (False, b"a/in/x.jpg", False),
+        (False, b"in", False),
+        (False, b"x.jpg", False),
+    ],
+)
+def test_no_output_lies_among_the_inputs(folds, target, refused):
+    collisions = Collisions(may_collide=False, folds_case=folds, inputs=b"in")
+    if not refused:
+        return collisions.refuse_input(target)
+    with pytest.raises(ImageError, match="SOURCE") as caught:
+        collisions.refuse_input(target)
+    assert caught.value.kind is Kind.UNWRITABLE

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe.errors import UsageError
-from imgpipe.storage import Roots, check_output, layout, parse_roots
+from imgpipe.storage import Nesting, Roots, check_output, layout, parse_roots
 
 
 @pytest.fixture
@@ -160,11 +160,12 @@ def test_a_missing_source_is_not_the_layouts_business(top):
 
 
 def test_output_elsewhere_or_inside(top):
-    assert check_output(top + b"/in", top + b"/out") is None
-    assert check_output(top + b"/in", top + b"/in2") is None
-    assert check_output(top + b"/in/x", top + b"/in") is None
-    assert check_output(top + b"/in/", top + b"/in/out/") == b"out"
-    assert check_output(top + b"/in", top + b"/in/x/\xff") == b"x/\xff"
+    assert check_output(top + b"/in", top + b"/out") == Nesting()
+    assert check_output(top + b"/in", top + b"/in2") == Nesting()
+    assert check_output(top + b"/in/", top + b"/in/out/") == Nesting(output=b"out")
+    assert check_output(top + b"/in", top + b"/in/x/\xff") == Nesting(output=b"x/\xff")
+    assert check_output(top + b"/in/x", top + b"/in") == Nesting(source=b"x")
+    assert check_output(top + b"/in", b"/") == Nesting(source=top[1:] + b"/in")
 
 
 def test_output_that_is_source(tmp_path, top):
@@ -180,4 +181,12 @@ def test_output_that_is_source(tmp_path, top):
 def test_output_inside_source_through_a_link(tmp_path, top):
     (tmp_path / "in").mkdir()
     (tmp_path / "link").symlink_to("in")
-    assert check_output(top + b"/in", top + b"/link/out") == b"out"
+    assert check_output(top + b"/in", top + b"/link/out") == Nesting(output=b"out")
+    assert check_output(top + b"/link/x", top + b"/in") == Nesting(source=b"x")
+
+
+def test_folders_lie_where_their_links_lead(tmp_path, top):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("in/deep")
+    assert check_output(top + b"/in", top + b"/link") == Nesting(output=b"deep")
+    assert check_output(top + b"/link", top + b"/in") == Nesting(source=b"deep")

@@ -53,8 +53,7 @@ class Plan:
     recipe: Recipe
     source: Place
     output: Place
-    #: The output as a folder inside SOURCE, which is not listed.
-    skip: bytes | None
+    nesting: storage.Nesting
 
     @property
     def job(self) -> str:
@@ -87,9 +86,9 @@ def understand(job: str, request: SubmitRequest, roots: storage.Roots) -> Plan:
         raise UsageError(f"existing: expected skip, redo or error, got {request.existing!r}")
     if request.count:
         source = output = Place(b"")
-        skip = None
+        nesting = storage.Nesting()
     else:
-        source, output, skip = _places(request, roots)
+        source, output, nesting = _places(request, roots)
     constants = Job(
         job=job,
         empty=request.count > 0,
@@ -104,10 +103,10 @@ def understand(job: str, request: SubmitRequest, roots: storage.Roots) -> Plan:
     operations = () if request.count else tuple(dict.fromkeys(recipe.operations))
     codecs = () if recipe.format is None else (recipe.format,)
     spec = JobSpec(constants, mode, operations, codecs, request.retries, request.priority)
-    return Plan(spec, request, recipe, source, output, skip)
+    return Plan(spec, request, recipe, source, output, nesting)
 
 
-def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place, bytes | None]:
+def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place, storage.Nesting]:
     roots.locate(request.source)  # before anything there is looked at
     listed, default = storage.layout(request.source)
     source = _place(listed, roots)
@@ -119,8 +118,7 @@ def _places(request: SubmitRequest, roots: storage.Roots) -> tuple[Place, Place,
             f"{shown(listed)}: {storage.reason(error)}; SOURCE is a directory of images"
         ) from None
     output = _place(request.output or default, roots)
-    skip = storage.check_output(source.path, output.path)
-    return source, output, skip
+    return source, output, storage.check_output(source.path, output.path)
 
 
 def _place(path: bytes, roots: storage.Roots) -> Place:
@@ -152,7 +150,9 @@ def prepare(plan: Plan) -> storage.Collisions:
 def collisions(plan: Plan, folds_case: bool) -> storage.Collisions:
     """What notices outputs of one name, in an output directory that folds case or does not."""
     recipe = plan.recipe
-    return storage.Collisions(recipe.may_collide, folds_case, by_suffix=recipe.collides_by_suffix)
+    return storage.Collisions(
+        recipe.may_collide, folds_case, by_suffix=recipe.collides_by_suffix, inputs=plan.nesting.source
+    )
 
 
 def sampled(plan: Plan, names: Iterable[bytes]) -> list[tuple[bytes, int]]:

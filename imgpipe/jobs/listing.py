@@ -101,7 +101,11 @@ class Listing:
     def _walk(self, folder: storage.Folder) -> Iterator[storage.Entry | storage.Passed]:
         request = self._plan.request
         return storage.walk(
-            folder, suffixes=SUFFIXES, include=request.include, exclude=request.exclude, skip=self._plan.skip
+            folder,
+            suffixes=SUFFIXES,
+            include=request.include,
+            exclude=request.exclude,
+            skip=self._plan.nesting.output,
         )
 
     def _lost_words(self) -> str:
@@ -119,7 +123,9 @@ class Listing:
                 self._first_lost = self._first_lost or f"{shown(found.name)} ({found.why})"
             return
         try:
-            first = self._collisions.first(found.name, self._plan.recipe.target(found.name))
+            target = self._plan.recipe.target(found.name)
+            self._collisions.refuse_input(target)
+            first = self._collisions.first(found.name, target)
         except ImageError as error:
             batch.failed.append((found.name, error.kind, error.message[: limits.TEXT_MAX]))
             return

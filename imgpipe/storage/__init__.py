@@ -16,7 +16,7 @@ from imgpipe.storage.descriptors import KeptOpen
 from imgpipe.storage.folder import Folder, reason
 from imgpipe.storage.listing import Entry, Passed, walk
 from imgpipe.storage.names import Collisions, folds_case, nonce_name, temporary_name
-from imgpipe.storage.roots import DEFAULT_ROOT, Roots, check_output, layout, parse_roots
+from imgpipe.storage.roots import DEFAULT_ROOT, Nesting, Roots, check_output, layout, parse_roots
 
 __all__ = [
     "DEFAULT_ROOT",
@@ -24,6 +24,7 @@ __all__ = [
     "Entry",
     "Folder",
     "KeptOpen",
+    "Nesting",
     "Passed",
     "Roots",
     "check_output",

@@ -19,6 +19,8 @@ from array import array
 from bisect import bisect_left
 from hashlib import blake2b
 
+from imgpipe.errors import ImageError, Kind
+from imgpipe.schema import shown
 from imgpipe.storage.folder import Folder
 
 _HASH_BITS, _CODE_BITS = 52, 12  # with the bucket's 16 bits: one false collision in 10⁷ jobs of 10⁷ names
@@ -52,20 +54,39 @@ def folds_case(folder: Folder) -> bool:
 
 
 class Collisions:
-    """Finds inputs whose outputs have the same name, as names stream by."""
+    """Finds inputs whose outputs have the same name, or would replace an input, as names stream by."""
 
-    def __init__(self, may_collide: bool, folds_case: bool, *, by_suffix: bool = True) -> None:
+    def __init__(
+        self, may_collide: bool, folds_case: bool, *, by_suffix: bool = True, inputs: bytes | None = None
+    ) -> None:
         """``may_collide``: some outputs may have one name; ``folds_case``: see `folds_case`.
 
-        ``by_suffix``: two inputs whose outputs have one name differ in their suffix alone.
+        ``by_suffix``: two inputs whose outputs have one name differ in their suffix alone. ``inputs``: where
+        the folder of inputs lies in that of the outputs, if it does.
         """
         self._may_collide = may_collide
         self._key = _folded if folds_case else bytes
+        self._inputs = None if inputs is None else self._key(inputs) + b"/"
         whole = folds_case or (may_collide and not by_suffix)
         self._spelled: dict[bytes, bytes] | None = {} if whole else None
         self._hashed: dict[int, array[int]] = {}
         self._codes: dict[bytes, int] = {}
         self._suffixes: list[bytes] = []
+
+    def refuse_input(self, target: bytes) -> None:
+        """Refuse an output that would lie among the inputs: one of them may have its name.
+
+        Raises
+        ------
+        ImageError
+            ``unwritable``.
+        """
+        if self._inputs is not None and self._key(target).startswith(self._inputs):
+            raise ImageError(
+                Kind.UNWRITABLE,
+                f"its output {shown(target)} would lie in SOURCE, and might replace an image there: "
+                "give another directory with -o",
+            )
 
     def first(self, source: bytes, target: bytes) -> bytes | None:
         """The earlier input that has the same output, or None: then this one is remembered as the first.

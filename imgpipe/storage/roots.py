@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from imgpipe.errors import UsageError
 from imgpipe.schema import is_folder, shown
@@ -132,29 +133,46 @@ def layout(source: bytes) -> tuple[bytes, bytes]:
     return source, os.path.join(os.path.dirname(source), OUTPUT_FOLDER)
 
 
-def check_output(source: bytes, output: bytes) -> bytes | None:
-    """Where output lies inside source (that subtree is not listed), or None where it lies elsewhere.
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """How the folders of a job lie in each other: each a relative name, None where it does not lie there.
 
-    The same directory is recognised by whatever path, through links and mounts too.
+    ``output`` within SOURCE is not listed; into ``source`` within the output nothing may be written.
+    """
+
+    output: bytes | None = None
+    source: bytes | None = None
+
+
+def check_output(source: bytes, output: bytes) -> Nesting:
+    """How the output of a job and its SOURCE lie in each other, by whatever paths, links and mounts.
 
     Raises
     ------
     UsageError
         They are the same directory: images would be replaced by their results.
     """
-    source, ancestor = _normal(source), _normal(output)
-    below: list[bytes] = []
-    while not _same(ancestor, source):
-        if ancestor == b"/":
-            return None
-        ancestor, part = os.path.split(ancestor)
-        below.append(part)
-    if not below:
+    found = Nesting(_inside(_normal(output), _normal(source)), _inside(_normal(source), _normal(output)))
+    if b"" in (found.output, found.source):
         raise UsageError(
             f"the output {shown(output)} is SOURCE itself, and images would be replaced by their results:"
             " give another directory with -o"
         )
-    return b"/".join(reversed(below))
+    return found
+
+
+def _inside(path: bytes, folder: bytes) -> bytes | None:
+    """The name of ``path`` in ``folder``, empty if they are the same directory, None if it is not there."""
+    for ancestor in (os.path.realpath(path), path):
+        below: list[bytes] = []
+        while not _same(ancestor, folder):
+            if ancestor == b"/":
+                break
+            ancestor, part = os.path.split(ancestor)
+            below.append(part)
+        else:
+            return b"/".join(reversed(below))
+    return None
 
 
 def _same(one: bytes, other: bytes) -> bool:

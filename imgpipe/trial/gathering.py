@@ -38,7 +38,11 @@ def listed(plan: Plan, room: int, rng: Random, told: Callable[[Listed], None]) -
     found, request = Listed(Survey(room, rng)), plan.request
     with plan.source.open() as folder:
         entries = storage.walk(
-            folder, suffixes=SUFFIXES, include=request.include, exclude=request.exclude, skip=plan.skip
+            folder,
+            suffixes=SUFFIXES,
+            include=request.include,
+            exclude=request.exclude,
+            skip=plan.nesting.output,
         )
         for entry in entries:
             if isinstance(entry, storage.Entry):
