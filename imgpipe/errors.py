@@ -88,14 +88,16 @@ class ProtocolError(ImgpipeError):
 class ImageError(ImgpipeError):
     """One image cannot be processed.
 
-    ``again`` says that another process or worker might do better (a crash, a time-out, no memory).
+    ``again`` says that another process or worker might do better (a crash, a time-out, no memory);
+    ``beyond``, that only a machine which allows more would (a limit or a format of this one refuses it).
     """
 
-    def __init__(self, kind: Kind, message: str, *, again: bool = False) -> None:
+    def __init__(self, kind: Kind, message: str, *, again: bool = False, beyond: bool = False) -> None:
         super().__init__(kind, message)
         self.kind = kind
         self.message = message
         self.again = again
+        self.beyond = beyond
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

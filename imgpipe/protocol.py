@@ -191,13 +191,14 @@ class Slots(Elided):
 @MESSAGES.kind(20)
 @dataclass(frozen=True, slots=True)
 class Offer(Elided):
-    """What a worker (or, to its worker, a pool process) can be given."""
+    """What a worker (or, to its worker, a pool process) can be given; images of up to so many ``pixels``."""
 
     slots: Count
     operations: Words
     codecs: Words
     roots: Words
     load: Probability = 0.0
+    pixels: Count = 0
 
 
 @MESSAGES.kind(21)

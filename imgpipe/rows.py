@@ -21,8 +21,13 @@ Token = tuple[int, int]
 #: ``(task, attempt, read, decode, operate, encode, write)``, the last five in microseconds; then the notes,
 #: only where there are any.
 DoneRow = tuple[int, int, int, int, int, int, int] | tuple[int, int, int, int, int, int, int, Notes]
-#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better. Then notes as above.
-FailedRow = tuple[int, int, str, str, bool] | tuple[int, int, str, str, bool, Notes]
+#: ``(task, attempt, kind, message, again)``; ``again``: another process might do better. Then notes as above,
+#: and ``beyond``: it is more than this worker allows, and one that allows more would do better.
+FailedRow = (
+    tuple[int, int, str, str, bool]
+    | tuple[int, int, str, str, bool, Notes]
+    | tuple[int, int, str, str, bool, Notes, bool]
+)
 
 _KINDS = frozenset(map(str, Kind))
 _KIND = Shape("kind of failure", lambda v: type(v) is str and v in _KINDS)
@@ -39,7 +44,8 @@ def _is_done(row: tuple[Any, ...]) -> bool:
 def _is_failed(row: tuple[Any, ...]) -> bool:
     task, attempt, kind, message, again = row[:5]
     told = all_counts((task, attempt)) and _KIND.accepts(kind) and TEXT.accepts(message)
-    return told and FLAG.accepts(again) and (len(row) == 5 or is_notes(row[5]))
+    noted = len(row) == 5 or is_notes(row[5])
+    return told and FLAG.accepts(again) and noted and (len(row) < 7 or FLAG.accepts(row[6]))
 
 
 def _is_item(row: tuple[Any, ...]) -> bool:

@@ -26,6 +26,7 @@ class Image:
     count: int = 0
     tries: int = 0
     losses: int = 0
+    barred: set[str] = field(default_factory=set)  # workers that must not have it
 
     @property
     def name(self) -> bytes:
@@ -77,12 +78,17 @@ class Seat:
     state: str = "gone"
     slots: int = 1
     operations: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+    pixels: int = 0
     credit: dict[int, Image] = field(default_factory=dict)  # sent and not answered
     ready: list[Image] = field(default_factory=list)
     running: list[Image] = field(default_factory=list)
     waiting: list[Image] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     sees: set[str] = field(default_factory=set)
+
+    def allows_no_more_than(self, other: Seat) -> bool:
+        return self.pixels <= other.pixels and set(self.codecs) <= set(other.codecs)
 
     @property
     def images(self) -> list[Image]:
@@ -112,6 +118,9 @@ def message_of(kind: str, job: str, images: list[Image]) -> Any:
     match kind:
         case "done":
             return Done(job, tuple((*i.token, 1, 2, 50_000, 4, 5, *_noted(i)) for i in images))
+        case "beyond":
+            rows = ((*i.token, str(Kind.TOO_LARGE), "words", False, i.notes, True) for i in images)
+            return Failed(job, tuple(rows))
         case "failed" | "crashed":
             words = Kind.CRASHED if kind == "crashed" else Kind.UNREADABLE
             again = kind == "crashed"

@@ -54,12 +54,14 @@ class Referee:
         slots: int,
         operations: tuple[str, ...] = ("edges",),
         codecs: tuple[str, ...] = ("webp",),
+        pixels: int = 0,
     ) -> None:
         seat = self.seats.setdefault(name, Seat(name))
         if seat.state != "gone":
             self._empty(seat)
-        self.seats[name] = Seat(name, "live", slots, operations)
-        self.scheduler.joined(name, Offer(slots, operations, codecs, ("data",)), self.now)
+        self.seats[name] = Seat(name, "live", slots, operations, codecs, pixels)
+        offer = Offer(slots, operations, codecs, ("data",), pixels=pixels)
+        self.scheduler.joined(name, offer, self.now)
 
     def lose(self, name: str) -> None:
         seat = self.seats[name]
@@ -113,6 +115,8 @@ class Referee:
 
     def _settle(self, kind: str, seat: Seat, image: Image) -> None:
         job = image.job
+        if kind == "beyond":
+            kind = self._beyond(seat, image)
         image.tries += kind in ("done", "failed", "crashed")
         job.sums[f"rejections {seat.name}"] += kind == "rejected"
         if kind == "waiting":
@@ -125,6 +129,15 @@ class Referee:
         else:
             job.sums[f"retries {seat.name}"] += kind == "crashed"
             self._back(image, "queued")
+
+    def _beyond(self, seat: Seat, image: Image) -> str:
+        """It goes on to whoever allows more than this worker, if anyone does who sees the folders."""
+        image.barred |= {
+            other.name
+            for other in self.seats.values()
+            if other.state != "gone" and other.allows_no_more_than(seat)
+        }
+        return "passed on" if self._others(image) and not image.job.stopping else "failed"
 
     def _back(self, image: Image, outcome: str) -> None:
         """A held image leaves its worker."""
@@ -236,6 +249,9 @@ class Referee:
             assert image.state == "queued", f"assigned while {image.state}"
             assert attempt not in self._attempts, "an attempt came twice"
             assert (attempt >> 32, name) == (3, image.name)
+            if seat.name in image.barred:
+                assert not self._others(image), "given once more to one who refused it"
+                image.barred.clear()
             self._attempts.add(attempt)
             image.state, image.attempt, image.seat = "held", attempt, seat
             image.count += 1
@@ -245,6 +261,16 @@ class Referee:
         prefetch = self.scheduler.fleet.workers[seat.name].prefetch
         assert 0 <= prefetch <= limits.PREFETCH_MAX
         assert len(seat.credit) <= seat.slots + prefetch, "over its credit"
+
+    def _others(self, image: Image) -> list[Seat]:
+        """Who may have it, or may when heard again."""
+        return [
+            seat
+            for seat in self.seats.values()
+            if seat.state in ("live", "suspect")
+            and image.job.id in seat.sees
+            and seat.name not in image.barred
+        ]
 
     def _cancelled(self, seat: Seat, message: Cancel) -> None:
         for _, attempt in message.tokens:
@@ -300,11 +326,13 @@ class Referee:
 
     def _check_conserving(self, work: Work) -> None:
         """In `random`, no image is left while a worker that may have it has room."""
-        if work.spec.mode.name != "random" or all(i.state != "queued" for i in work.images.values()):
+        queued = [image for image in work.images.values() if image.state == "queued"]
+        if work.spec.mode.name != "random":
             return
         for seat in self.seats.values():
             prefetch = self.scheduler.fleet.workers[seat.name].prefetch if seat.state == "live" else 0
-            able = seat.state == "live" and work.id in seat.sees
+            wanted = any(seat.name not in image.barred for image in queued)
+            able = wanted and seat.state == "live" and work.id in seat.sees
             assert not able or len(seat.credit) >= seat.slots + prefetch, "a worker stands idle"
 
     # --- for scenarios --------------------------------------------------------------------------

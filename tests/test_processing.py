@@ -65,14 +65,17 @@ def test_a_format_that_is_switched_off_is_not_written_either():
     off = Ceiling(off=frozenset({"gif"}))
     failure = process(PNG, Recipe.from_options(["identity"]), "gif", off).failure
     assert failure is not None
-    assert (failure.kind, failure.message) == (Kind.OPERATION, "GIF is switched off on this machine")
+    assert (failure.kind, failure.message) == (
+        Kind.OPERATION,
+        "GIF is switched off on this machine (--without)",
+    )
     assert process(PNG, Recipe.from_options(["identity"], "webp"), "gif", off).failure is None
 
 
 @pytest.mark.parametrize(
     ("ceiling", "why"),
     [
-        (Ceiling(off=frozenset({"png"})), "PNG is switched off on this machine"),
+        (Ceiling(off=frozenset({"png"})), "PNG is switched off on this machine (--without)"),
         (Ceiling(pixels=599), "30×20 pixels, at most 599 are read here"),
     ],
 )

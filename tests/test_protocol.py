@@ -17,10 +17,11 @@ from imgpipe import facts, limits, protocol
 from imgpipe.errors import Kind, ProtocolError
 from imgpipe.facts import FACTS
 from imgpipe.frames import Frames
+from imgpipe.imaging.recipe import Recipe
 from imgpipe.protocol import MESSAGES, decode, encode, encode_batch
 from imgpipe.schema import shown
 
-RECIPE = (2, (("blur", 1, (("size", 5),)),), None, 90, "{dir}/{stem}{ext}", "keep", "first", False, 0)
+RECIPE = Recipe.from_options(["blur:size=5"]).array()
 ATTEMPT = (1_790_000_000 << 32) | 7
 TOKENS = ((0, ATTEMPT), (1, ATTEMPT + 1))
 DONE_FACT = FACTS.array(facts.ImageDone(b"a.jpg", "w", 1, 1, (1, 2, 3, 4, 5)))
@@ -44,7 +45,7 @@ ALL = [
     protocol.Cancel("j", TOKENS),
     protocol.Forget("j"),
     protocol.Slots(2),
-    protocol.Offer(2, ("edges",), ("jpg",), (".",), 0.5),
+    protocol.Offer(2, ("edges",), ("jpg",), (".",), 0.5, 10**8),
     protocol.JobReady("j", False, "not mounted"),
     protocol.Rejected("j", TOKENS),
     protocol.Waiting("j", TOKENS),
@@ -52,6 +53,7 @@ ALL = [
     protocol.Done("j", ((0, ATTEMPT, 1, 2, 3, 4, 5), (1, ATTEMPT, 1, 2, 3, 4, 5, NOTES))),
     protocol.Failed("j", ((0, ATTEMPT, str(Kind.CRASHED), "SIGSEGV", True),)),
     protocol.Failed("j", ((0, ATTEMPT, str(Kind.TRUNCATED), "it ends early", False, NOTES),)),
+    protocol.Failed("j", ((0, ATTEMPT, str(Kind.TOO_LARGE), "8000×8000 pixels", False, (), True),)),
     protocol.Unseen("j", TOKENS, "gone"),
     protocol.Returned("j", TOKENS),
     protocol.Draining("SIGTERM"),
@@ -306,4 +308,7 @@ def test_the_msgpack_library_alone_reads_every_frame_shown() -> None:
         array = msgpack.unpackb(frame[4:])
         assert in_words(array) == words
         assert MESSAGES.kinds[array[0]].__name__ == name
-        assert encode(decode(frame[4:])) == frame
+        message = decode(frame[4:])
+        assert encode(message) == frame
+        if isinstance(message, protocol.Job | protocol.SubmitRequest):
+            assert Recipe.from_array(message.recipe).array() == message.recipe

@@ -7,7 +7,7 @@ import pytest
 from imgpipe import limits
 from imgpipe.errors import Kind, ProtocolError
 from imgpipe.facts import Found, ImageDone, ImageFailed, Listed, Stopping, Tally
-from imgpipe.protocol import Cancel, Execute, Forget, Status
+from imgpipe.protocol import Cancel, DelayedExecute, Execute, Forget, Status
 from imgpipe.scheduling.placement import MODES
 from tests.books import Work
 from tests.referee import Referee
@@ -197,6 +197,94 @@ def test_a_bad_image_fails_at_once() -> None:
     (fact,) = referee.told(work, ImageFailed)
     assert (fact.kind, fact.tries) == (Kind.UNREADABLE, 1)
     assert work.ended
+
+
+# --- limits of one worker -----------------------------------------------------------------------------
+
+
+def _too_much_for(name: str, referee: Referee, work: Work) -> None:
+    """Every image that this worker is sent is more than it allows."""
+    while held := [image for image in referee.held(name) if image.job is work]:
+        referee.answer("beyond", held)
+        referee.turn()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_too_much_for_one_goes_to_those_that_allow_more(mode: str) -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.give(40, mode=mode)
+    _too_much_for("a", referee, work)
+    assert not referee.held("a")
+    referee.heal()
+    assert len(referee.told(work, ImageDone)) == 40
+    assert {fact.worker for fact in referee.told(work, ImageDone)} <= {"b", "healer"}
+    assert {fact.tries for fact in referee.told(work, ImageDone)} == {1}
+
+
+def test_who_allows_no_more_is_not_asked() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5, codecs=("jpg",))
+    referee.join("b", 1, pixels=5, codecs=("jpg",))
+    referee.join("c", 1, pixels=4, codecs=("jpg",))
+    work = referee.give(1, retries=5)
+    referee.answer("beyond", [work.images[0]])
+    referee.turn()
+    (fact,) = referee.told(work, ImageFailed)
+    assert (fact.kind, fact.attempts, fact.tries) == (Kind.TOO_LARGE, 1, 1)
+
+
+def test_who_allows_other_formats_is_asked() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5, codecs=("jpg",))
+    referee.join("b", 1, pixels=4, codecs=("webp",))
+    work = referee.give(1)
+    first = work.images[0].seat
+    referee.answer("beyond", [work.images[0]])
+    referee.turn()
+    assert work.images[0].seat not in (None, first)
+    referee.answer("beyond", [work.images[0]])
+    referee.turn()
+    (fact,) = referee.told(work, ImageFailed)
+    assert (fact.attempts, fact.tries) == (2, 1)
+
+
+def test_where_the_one_that_allows_more_leaves_the_image_fails() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.give(9)
+    _too_much_for("a", referee, work)
+    referee.suspect("b", True)
+    referee.turn()
+    assert not referee.held("a"), "b is only silent"
+    referee.lose("b")
+    referee.turn()
+    _too_much_for("a", referee, work)
+    assert work.ended
+    assert len(referee.told(work, ImageFailed)) == 9
+
+
+@pytest.mark.parametrize("mode", ["balanced", "redraw"])
+def test_it_is_forced_on_the_one_that_allows_more_and_always_refuses(mode: str) -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.give(2, mode=mode)
+    for _ in range(2000):
+        _too_much_for("a", referee, work)
+        if DelayedExecute in _kinds(referee):
+            break
+        if held := referee.held("b"):
+            referee.answer("rejected", held)
+        deadline = referee.scheduler.deadline()
+        if not referee.turn() and deadline is not None:
+            referee.pass_time(max(0.0, deadline - referee.now) + 1e-9)
+            referee.turn()
+    else:
+        raise AssertionError("never forced")
+    referee.heal()
 
 
 @pytest.mark.parametrize("kind", ["returned", "unseen"])

@@ -34,7 +34,7 @@ from tests.referee import Referee
 PICK = st.integers(0, 1000)
 WORKER = st.sampled_from("abc")
 MODE = st.sampled_from(list(MODES))
-STARTED = ("done", "failed", "crashed")
+STARTED = ("done", "failed", "crashed", "beyond")
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -55,8 +55,8 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @initialize(names=st.sampled_from(["a", "ab", "abc"]), mode=MODE, count=st.integers(1, 20))
     def some_are_at_work(self, names: str, mode: str, count: int) -> None:
-        for name in names:
-            self.referee.join(name, 2)
+        for pixels, name in enumerate(names):
+            self.referee.join(name, 2, pixels=pixels)
         work = self.referee.submit(mode, priority=0, retries=1, needs=(), empty=False)
         self.referee.found(work, count)
         self.referee.turn()
@@ -66,9 +66,17 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     # --- workers --------------------------------------------------------------------------------
 
-    @rule(name=WORKER, slots=st.integers(1, 3), operations=st.sampled_from([("edges",), ("edges",), ()]))
-    def join(self, name: str, slots: int, operations: tuple[str, ...]) -> None:
-        self.referee.join(name, slots, operations)
+    @rule(
+        name=WORKER,
+        slots=st.integers(1, 3),
+        operations=st.sampled_from([("edges",), ("edges",), ()]),
+        codecs=st.sampled_from([("jpg", "webp"), ("jpg",), ("webp",)]),
+        pixels=st.integers(0, 2),
+    )
+    def join(
+        self, name: str, slots: int, operations: tuple[str, ...], codecs: tuple[str, ...], pixels: int
+    ) -> None:
+        self.referee.join(name, slots, operations, codecs, pixels)
         self.referee.turn()
 
     @precondition(lambda self: self._seats("live", "suspect", "draining"))
@@ -307,6 +315,26 @@ def repeats_attempts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HandOut, "run", forgetful)
 
 
+def gives_back_what_was_too_much(patch: pytest.MonkeyPatch) -> None:
+    def chosen(self: HandOut, policy: Any, task: Any, now: float) -> Any:
+        return policy.choose(self._rng, now, task.avoid | task.barred)
+
+    patch.setattr(HandOut, "_chosen", chosen)
+
+
+def fails_what_another_allows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Scheduler, "_passed_on", lambda *_: False)
+
+
+def strands_the_reserved(patch: pytest.MonkeyPatch) -> None:
+    place = HandOut._place
+
+    def without(self: HandOut, queue: Any, now: float) -> bool:
+        return not queue[0].barred and place(self, queue, now)
+
+    patch.setattr(HandOut, "_place", without)
+
+
 MUTANTS: list[Callable[[pytest.MonkeyPatch], None]] = [
     forgets_to_requeue_what_was_lost,
     gives_credit_back_twice,
@@ -319,6 +347,9 @@ MUTANTS: list[Callable[[pytest.MonkeyPatch], None]] = [
     keeps_those_aside_eligible,
     counts_a_refusal_twice,
     repeats_attempts,
+    gives_back_what_was_too_much,
+    fails_what_another_allows,
+    strands_the_reserved,
 ]
 
 

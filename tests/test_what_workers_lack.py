@@ -97,7 +97,23 @@ def test_another_version_of_an_operation_is_said_by_the_worker_and_waited_for(
     run(one, main)
 
 
-def test_a_picture_over_a_workers_ceiling_is_not_tried_elsewhere(one: Fleet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [("--without", "png"), ("--max-pixels", "500")])
+def test_what_one_worker_does_not_allow_the_other_does(tmp_path: Path, options: tuple[str, ...]) -> None:
+    site = Site(tmp_path / "site", 30, width=40)
+
+    async def main(submit: Any) -> None:
+        await restarted(nodes, *options)
+        job = await submit(site, ["gate", "edges"])  # no image is done before the gates are open
+        await job.changed("node1", "live")
+        nodes.open_gates()
+        check(await job.end(), site)
+        assert {fact.worker for fact in of(job.told, ImageDone)} == {"node2"}
+
+    with fleet(tmp_path, 2, limits=REDIAL) as nodes:
+        run(nodes, main)
+
+
+def test_a_picture_over_every_workers_ceiling_is_tried_once(one: Fleet, tmp_path: Path) -> None:
     site = Site(tmp_path / "site", 3, width=20)
     site.add("large.png", 24)  # by 24
 

@@ -17,7 +17,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.facts import Times
 from imgpipe.imaging import pixels, shortage
 from imgpipe.imaging.codecs import WRITABLE, Ceiling, Picture, Remark, codec, decode, encode, inspect
-from imgpipe.imaging.codecs.decoding import refusal
+from imgpipe.imaging.codecs.decoding import refusal, switched_off
 from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.lazy import lazy
 from imgpipe.imaging.pixels import Image
@@ -122,7 +122,7 @@ class _Work:
         if suffix not in WRITABLE:
             raise ImageError(Kind.OPERATION, f"no codec writes {suffix!r}: choose a --format")
         if (format_ := codec(suffix)).key in self.ceiling.off:
-            raise ImageError(Kind.OPERATION, f"{format_.name} is switched off on this machine")
+            raise ImageError(Kind.OPERATION, switched_off(format_), beyond=True)
         for step, file in self.program.embedded:
             _hold(step, file, self.ceiling)
         picture = self._picture()
@@ -199,7 +199,8 @@ def _hold(step: str, file: bytes, ceiling: Ceiling) -> None:
     try:
         inspect(file, ceiling=ceiling)
     except ImageError as error:
-        raise ImageError(Kind.OPERATION, f"{step}: its own image: {error.message}") from None
+        said = f"{step}: its own image: {error.message}"
+        raise ImageError(Kind.OPERATION, said, beyond=error.beyond) from None
 
 
 def _applied(program: Program, image: Image) -> Image:
@@ -221,7 +222,7 @@ def _judged(error: ImageError, *, short: bool) -> ImageError:
     """What is told of a failure. OpenCV tells of some lack of memory as of a picture it cannot read."""
     if short and error.kind in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
         return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
-    return ImageError(error.kind, _tellable(error.message), again=error.again)
+    return ImageError(error.kind, _tellable(error.message), again=error.again, beyond=error.beyond)
 
 
 def _tellable(message: str) -> str:

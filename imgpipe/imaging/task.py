@@ -258,6 +258,8 @@ class Workplace:
 
 def _unprocessed(task: int, attempt: int, error: ImageError, notes: Notes = ()) -> Unprocessed:
     row = (task, attempt, str(error.kind), error.message[: limits.TEXT_MAX], error.again)
+    if error.beyond:
+        return Unprocessed((*row, notes, True))
     return Unprocessed((*row, notes) if notes else row)
 
 

@@ -156,7 +156,8 @@ class Process:
 
     def serve(self) -> None:
         """Until the other end of the socket is closed."""
-        self._answers.say(Offer(1, operations.names(), self._bounds.suffixes, tuple(self._roots)))
+        suffixes, pixels = self._bounds.suffixes, self._bounds.ceiling.pixels
+        self._answers.say(Offer(1, operations.names(), suffixes, tuple(self._roots), pixels=pixels))
         self._answers.flush()
         while self._hear():
             self._turn()

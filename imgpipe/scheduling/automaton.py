@@ -30,7 +30,9 @@ class Event(IntEnum):
     ASSIGN = 0  # a worker with room was chosen
     DONE = 1  # a live attempt has committed its output
     REFUSED = 2  # a worker said no, untouched
-    RETURNED = 3  # given back unstarted: drained, or the folders are not to be seen from there
+    RETURNED = (
+        3  # given back: drained, or the folders are not seen from there, or it is too much for that worker
+    )
     LOST = 4  # its worker died
     TOO_MANY_LOSSES = 5  # … and too many had before
     BROKE = 6  # its process crashed, timed out or ran out of memory, and tries are left

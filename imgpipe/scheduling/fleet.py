@@ -107,6 +107,29 @@ class Fleet:
     def ask_at(self) -> float | None:
         return self._asks[0][0] if self._asks else None
 
+    def able(self, job: JobRecord) -> set[str]:
+        """Who may do images of the job: the eligible, and those that are only silent at the moment."""
+        standing = (WorkerState.LIVE, WorkerState.SUSPECT)
+        return {
+            name
+            for name, worker in self.workers.items()
+            if worker.state in standing
+            and (view := worker.sights.get(job.id)) is not None
+            and view.sight is Sight.READY
+        }
+
+    def allowing_no_more(self, worker: WorkerRecord) -> frozenset[str]:
+        """Who allows no more formats and pixels than this worker: itself, and others like it."""
+        offer = worker.offer
+        assert offer is not None  # it has answered
+        return frozenset(
+            name
+            for name, other in self.workers.items()
+            if other.offer is not None
+            and other.offer.pixels <= offer.pixels
+            and set(other.offer.codecs) <= set(offer.codecs)
+        )
+
     # --- who has room ---------------------------------------------------------------------------
 
     def changed(self, worker: WorkerRecord) -> None:

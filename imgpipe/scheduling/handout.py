@@ -9,6 +9,7 @@ what came back goes first. Workers: as the job's mode says (`placement`).
 from __future__ import annotations
 
 import math
+from collections import deque
 from random import Random
 
 from imgpipe import limits
@@ -16,8 +17,8 @@ from imgpipe.facts import Started
 from imgpipe.rows import Item
 from imgpipe.scheduling.automaton import TRANSITIONS, Event
 from imgpipe.scheduling.fleet import Fleet
-from imgpipe.scheduling.placement import AfterRefusal, Candidate, LeastBusy
-from imgpipe.scheduling.records import JobRecord, Task, WorkerRecord
+from imgpipe.scheduling.placement import AfterRefusal, Candidate, LeastBusy, Policy
+from imgpipe.scheduling.records import NOBODY, JobRecord, Task, WorkerRecord
 
 #: Slot time charged for an image when nothing is known yet of any job: only ratios matter.
 _UNKNOWN_SERVICE_S = 0.001
@@ -60,11 +61,11 @@ class HandOut:
         for job in self._jobs.values():
             if job.paused_until <= now:
                 self._unpause(job)
-            if job.queue:
+            if job.has_queued:
                 waiting.append(job)
         while waiting:
             job = self._next_job(waiting)
-            if not self._place_next(job, now) or not job.queue:
+            if not self._place_next(job, now) or not job.has_queued:
                 waiting.remove(job)
         ready_at = min((_ready_at(job) for job in self._jobs.values()), default=math.inf)
         self.deadline = min(ready_at, self._cooling_until)
@@ -77,19 +78,45 @@ class HandOut:
         return chosen
 
     def _place_next(self, job: JobRecord, now: float) -> bool:
-        """Assign the task at the head of the queue, or let it wait; False if no worker can take it."""
-        task = job.queue[0]
+        """Assign the task at the head of a queue, or let it wait; False if no worker can take any."""
+        for barred in [*job.reserved]:
+            if job.eligible <= barred and self._fleet.able(job) <= barred:
+                self._release(job, barred)
+            elif self._place(job.reserved[barred], now):
+                if not job.reserved[barred]:
+                    del job.reserved[barred]
+                return True
+        return bool(job.queue) and self._place(job.queue, now)
+
+    def _release(self, job: JobRecord, barred: frozenset[str]) -> None:
+        """Whoever could have had these is gone: anyone may, and say once more that it is too much."""
+        for task in reversed(job.reserved.pop(barred)):
+            task.barred = NOBODY
+            job.enqueue(task, front=True)
+
+    def _place(self, queue: deque[Task], now: float) -> bool:
+        task = queue[0]
+        job = task.job
         forced = self._is_to_be_forced(task)
         policy = self._forced_policy(job) if forced else job.policy
-        worker = policy.choose(self._rng, now, _unwanted(task))
+        worker = self._chosen(policy, task, now)
         if worker is None or not (forced or self._may_ask(job, worker, now)):
             return False
-        job.queue.popleft()
-        if not forced and task.refusers and _pauses(job) and policy.all_within(task.refusers):
+        queue.popleft()
+        refused = task.refusers | task.barred
+        if not forced and task.refusers and _pauses(job) and policy.all_within(refused):
             self._pause(task, now)
         else:
             self._assign(task, self._fleet.workers[worker.name], forced, now)
         return True
+
+    def _chosen(self, policy: Policy, task: Task, now: float) -> Candidate | None:
+        """The next worker; one that the task should avoid if need be, but none that it must not have."""
+        worker = policy.choose(self._rng, now, _unwanted(task) | task.barred)
+        if worker is None or worker.name not in task.barred:
+            return worker
+        worker = policy.choose(self._rng, now, task.barred)
+        return None if worker is None or worker.name in task.barred else worker
 
     def _may_ask(self, job: JobRecord, worker: Candidate, now: float) -> bool:
         """Policies of modes that cool heed it themselves; one that does not must not ask for ever."""
@@ -100,7 +127,11 @@ class HandOut:
 
     def _is_to_be_forced(self, task: Task) -> bool:
         job = task.job
-        return task.refusals >= job.spec.mode.refusals_max and len(job.refusing) >= len(job.eligible)
+        if task.refusals < job.spec.mode.refusals_max:
+            return False
+        if task.barred:
+            return job.eligible - task.barred <= job.refusing
+        return len(job.refusing) >= len(job.eligible)
 
     def _forced_policy(self, job: JobRecord) -> LeastBusy:
         if job.forced_policy is None:
@@ -115,7 +146,8 @@ class HandOut:
         task.job.paused_until = min(task.job.paused_until, now + limits.REDRAW_PAUSE_S)
 
     def _unpause(self, job: JobRecord) -> None:
-        job.queue.extendleft(reversed(job.paused))
+        for task in reversed(job.paused):
+            job.enqueue(task, front=True)
         job.paused.clear()
         job.paused_until = math.inf
 
@@ -162,5 +194,5 @@ def _unwanted(task: Task) -> frozenset[str]:
 
 def _ready_at(job: JobRecord) -> float:
     """When more of this job might be given out though nothing has happened."""
-    ready_at = job.policy.ready_at() if job.queue else None
+    ready_at = job.policy.ready_at() if job.has_queued else None
     return job.paused_until if ready_at is None else min(ready_at, job.paused_until)

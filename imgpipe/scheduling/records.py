@@ -29,6 +29,7 @@ class Task:
         "alone",
         "attempts",
         "avoid",
+        "barred",
         "count",
         "job",
         "losses",
@@ -54,6 +55,7 @@ class Task:
         self.refusals = 0
         self.refusers: set[str] = set()  # who refused it since it last waited
         self.avoid = NOBODY  # workers it should not go back to
+        self.barred = NOBODY  # workers it must not go back to: it is more than they allow
         self.alone = False
 
 
@@ -199,6 +201,7 @@ class JobRecord:
     opened_at: float
     policy: Policy
     queue: deque[Task] = field(default_factory=deque)
+    reserved: dict[frozenset[str], deque[Task]] = field(default_factory=dict)  # by who must not have them
     paused: list[Task] = field(default_factory=list)
     paused_until: float = math.inf
     facts: list[Fact] = field(default_factory=list)  # told since the last outbox
@@ -239,15 +242,34 @@ class JobRecord:
 
     @property
     def window(self) -> int:
-        """Room for this many more names: those that wait for their moment in ``paused`` take room too."""
+        """Room for this many more names: those that wait for a moment or for some workers take room too."""
         if self.listed or self.stopping:
             return 0
-        return max(0, limits.WINDOW - len(self.queue) - len(self.paused))
+        reserved = sum(map(len, self.reserved.values()))
+        return max(0, limits.WINDOW - len(self.queue) - len(self.paused) - reserved)
 
     @property
     def wants_names(self) -> bool:
         """Room for another batch of the listing."""
         return self.window >= limits.LISTING_BATCH
+
+    @property
+    def has_queued(self) -> bool:
+        """There is something to hand out."""
+        return bool(self.queue or self.reserved)
+
+    def enqueue(self, task: Task, *, front: bool = False) -> None:
+        """A task waits for a worker that may have it."""
+        queue = self.reserved.setdefault(task.barred, deque()) if task.barred else self.queue
+        (queue.appendleft if front else queue.append)(task)
+
+    def take_all(self) -> list[Task]:
+        """Every task that waits, which then waits no more."""
+        taken = [*self.queue, *self.paused, *(task for queue in self.reserved.values() for task in queue)]
+        self.queue.clear()
+        self.paused.clear()
+        self.reserved.clear()
+        return taken
 
     def sums_of(self, worker: str) -> Sums:
         found = self.sums.get(worker)

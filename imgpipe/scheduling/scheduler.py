@@ -152,10 +152,10 @@ class Scheduler:
         record = self.jobs.get(job)
         if record is None or record.stopping:
             return
-        if not record.queue:
+        if not record.has_queued:
             record.served = max(record.served, self._handout.start_of(record.spec.priority))
         for name, size in batch:
-            record.queue.append(Task(record, record.total, name, size))
+            record.enqueue(Task(record, record.total, name, size))
             record.total += 1
         record.live += len(batch)
         record.ignored = max(record.ignored, ignored)
@@ -189,10 +189,8 @@ class Scheduler:
             return
         record.stopping, record.state = True, "cancelled"
         record.tell(Stopping(reason, drain))
-        for task in (*record.queue, *record.paused):
+        for task in record.take_all():
             self._happened(task, Event.CANCEL)
-        record.queue.clear()
-        record.paused.clear()
         if not drain:
             for worker in self.fleet.workers.values():
                 for task in [t for t in (*worker.held.values(), *worker.waiting.values()) if t.job is record]:
@@ -277,13 +275,25 @@ class Scheduler:
             task = self._take(worker, job, number, attempt)
             if task is None:
                 continue
-            task.tries += 1
             self._accepted(worker, job, was_delayed, now)
+            if len(row) > 6 and row[6] and self._passed_on(worker, task):
+                continue
+            task.tries += 1
             if again:
                 self._broke(worker, task, attempt, kind, words, notes)
             else:
                 self._fail(worker, task, Event.FAILED, kind, words, notes)
         self._end_if_over(job)
+
+    def _passed_on(self, worker: WorkerRecord, task: Task) -> bool:
+        """It is more than the worker allows: free, and for those that allow more, while there is one."""
+        job = task.job
+        barred = task.barred | self.fleet.allowing_no_more(worker)
+        if job.stopping or self.fleet.able(job) <= barred:
+            return False
+        task.barred = barred
+        self._happened(task, Event.RETURNED)
+        return True
 
     def _broke(
         self, worker: WorkerRecord, task: Task, attempt: int, kind: str, words: str, notes: Notes
@@ -401,7 +411,7 @@ class Scheduler:
             transition = TRANSITIONS[task.state, Event.CANCEL]
         task.state = transition.target
         if task.state is State.QUEUED:
-            (task.job.queue.appendleft if transition.front else task.job.queue.append)(task)
+            task.job.enqueue(task, front=transition.front)
         elif task.state in TERMINAL:
             task.job.live -= 1
             task.job.cancelled += task.state is State.CANCELLED

@@ -14,7 +14,8 @@ from imgpipe import limits
 class Ceiling:
     """Pixels of all frames together, of one side, pages or frames, bytes; and formats that are switched off.
 
-    ``off`` holds names of formats in lower case, as in `table` (``"gif"``).
+    ``off`` holds names of formats in lower case, as in `table` (``"gif"``). ``own``: the pixels are
+    the machine's, and not fewer that a job asked for.
     """
 
     pixels: int = limits.PIXELS_MAX
@@ -22,7 +23,8 @@ class Ceiling:
     pages: int = limits.PAGES_MAX
     bytes: int = limits.IMAGE_BYTES_MAX
     off: frozenset[str] = frozenset()
+    own: bool = True
 
     def lowered(self, pixels: int) -> Ceiling:
         """The same with at most so many pixels; 0 leaves it as it is."""
-        return replace(self, pixels=min(self.pixels, pixels)) if pixels else self
+        return replace(self, pixels=pixels, own=False) if 0 < pixels < self.pixels else self

@@ -140,7 +140,7 @@ def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -
             raise ImageError(Kind.TRUNCATED, f"the file ends early, after {len(data)} bytes")
         raise ImageError(Kind.UNREADABLE, "not an image of a format that is read here")
     if codec.key in limit.off:
-        raise ImageError(Kind.UNREADABLE, f"{codec.name} is switched off on this machine")
+        raise ImageError(Kind.UNREADABLE, switched_off(codec), beyond=True)
     header = codec.header(data)
     _within(header, limit, pages)
     return codec, header
@@ -159,9 +159,13 @@ def _within(header: Header, limit: Ceiling, pages: str) -> None:
     if max(header.width, header.height) > limit.side:
         raise ImageError(Kind.TOO_LARGE, f"{size} pixels, at most {limit.side} a side are read")
     if header.width * header.height * frames > limit.pixels:
-        raise ImageError(
-            Kind.TOO_LARGE, f"{size} pixels, at most {limit.pixels} are read here (--max-pixels)"
-        )
+        said = f"{size} pixels, at most {limit.pixels} are read here (--max-pixels)"
+        raise ImageError(Kind.TOO_LARGE, said, beyond=limit.own)
+
+
+def switched_off(codec: Codec) -> str:
+    """Why a format of `Ceiling.off` is neither read nor written."""
+    return f"{codec.name} is switched off on this machine (--without)"
 
 
 def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
