@@ -29,10 +29,17 @@ def chosen(files: list[File], number: int, modes: Modes | None = None) -> Sample
     return choose(surveyed(files, number), number, modes or {}, Random(2))
 
 
-@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=120), st.integers(4, 20))
-def test_every_image_is_stood_for_once(sizes: list[int], number: int):
-    files = jpegs(sizes)
-    sample = chosen(files, number)
+IMAGES = st.tuples(
+    st.integers(0, 10**9), st.sampled_from(["jpg", "jpg", "png", "tif"]), st.sets(st.sampled_from("abcd"))
+)
+
+
+@given(st.lists(IMAGES, min_size=1, max_size=120), st.integers(4, 20))
+def test_every_image_is_stood_for_once(images: list[tuple[int, str, set[str]]], number: int):
+    files = [File(f"{n}.{suffix}".encode(), size) for n, (size, suffix, _) in enumerate(images)]
+    sizes = [file.size for file in files]
+    modes = {file.name: odd for file, (*_, odd) in zip(files, images, strict=True)}
+    sample = chosen(files, number, modes)
     assert len(set(sample.files)) == len(sample.files) == min(number, len(files))
     assert set(sample.files) <= set(files)
     assert len(sample.certain) + sum(stratum.count for stratum in sample.strata) == len(files)

@@ -8,10 +8,10 @@ Two kinds, and the difference matters to `estimate`:
 *drawn*    at random, in strata of similar size. They stand for all that was not chosen for what it is.
 =========  ===============================================================================================
 
-At most half of what is not an extreme is chosen for its oddness, so that enough are drawn. Strata are cut so
-that each holds an equal share of the folder, measured half in images and half in bytes: what is constant an
-image and what grows with its size are then both met (after the rule of equal aggregates, Cochran, *Sampling
-Techniques*, 3rd edition, section 5A.8).
+At most half of what is not an extreme is chosen for its oddness, so that enough are drawn, never fewer than
+two. Strata are cut so that each holds an equal share of the folder, measured half in images and half in
+bytes: what is constant an image and what grows with its size are then both met (after the rule of equal
+aggregates, Cochran, *Sampling Techniques*, 3rd edition, section 5A.8).
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def choose(survey: Survey, number: int, modes: Modes, rng: Random) -> Sample:
     if survey.count <= number:
         return _all_of(survey)
     why = _extremes(survey)
-    _add_odd(why, survey, modes, (number - len(why)) // 2)
+    left = number - len(why)
+    _add_odd(why, survey, modes, min(left // 2, left - 2))
     strata = tuple(_strata(survey, set(why), number - len(why), rng))
     for stratum in strata:
         why |= dict.fromkeys(stratum.drawn, (DRAWN,))
