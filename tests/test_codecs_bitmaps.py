@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imgpipe.errors import ImageError
+from imgpipe.imaging import codecs
 from tests import encoders, readers
 from tests.encoders import indices, noise, palette
 from tests.judges import check, refused
@@ -99,6 +101,58 @@ def test_run_lengths_that_leave_pixels_out():
     wanted = np.zeros((20, 30), int)
     wanted[19, 0:5], wanted[17, 8:12] = 2, 1
     check(data, colours[wanted])
+
+
+@pytest.mark.parametrize(("bits", "packing", "double"), [(8, 1, 1), (4, 2, 17)])
+def test_runs_that_fill_up_words_end_with_the_row(bits, packing, double):
+    """As ImageMagick writes them: a row goes on beyond its end, to a whole number of four bytes."""
+    index, colours = indices(16)[:, :13], palette(16)
+    rows = ([(1, value) for value in row] + [(3, 9)] for row in index[::-1].tolist())
+    runs = b"".join(b"".join(bytes((n, value * double)) for n, value in row) + b"\0\0" for row in rows)
+    data = encoders.bmp(runs + b"\0\1", 13, 20, bits, palette=colours, packing=packing)
+    check(data, colours[index])
+    assert np.array_equal(np.asarray(readers.opened(data).convert("RGB")), colours[index])
+
+
+def test_runs_of_four_bits_and_a_jump():
+    colours = palette(16)
+    runs = b"\x05\x12\0\2\x03\x02\0\5\x34\x56\x70\0\0\0\0\1"  # 12121, on by 3 and 2, 34567
+    wanted = np.zeros((20, 30), int)
+    wanted[19, 0:5], wanted[17, 8:13] = [1, 2, 1, 2, 1], [3, 4, 5, 6, 7]
+    check(encoders.bmp(runs, 30, 20, 4, palette=colours, packing=2), colours[wanted])
+
+
+def test_runs_stay_grey_where_the_palette_is():
+    index = indices(256)
+    greys = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    data = encoders.bmp(encoders.run_lengths(index, 8), 30, 20, 8, palette=greys, packing=1)
+    check(data, index)
+
+
+@pytest.mark.parametrize(
+    ("rows", "last", "why"),
+    [
+        (19, b"\x1e\2", ""),  # the last row needs no mark
+        (19, b"\x1d\2", "truncated: the file ends early"),
+        (19, b"\0\x1e\2", "truncated: the file ends early"),
+        (19, b"\0\2\1", "truncated: the file ends early"),
+        (0, b"\0\2\0\xff\x1e\2\0\0", ""),  # a jump beyond the last row
+        (0, b"\0\2\0\0" * 99_999, "unreadable: damaged: more runs than pixels"),
+    ],
+)
+def test_runs_end_where_they_end(rows, last, why):
+    runs = b"\x1e\2\0\0" * rows + last
+    data = encoders.bmp(runs, 30, 20, 8, palette=palette(16), packing=1)
+    if not why:
+        return check(data, np.broadcast_to(palette(16)[2 if rows else 0], (20, 30, 3)))
+    with pytest.raises(ImageError, match=why):
+        codecs.decode(data)
+
+
+@pytest.mark.parametrize(("bits", "packing"), [(2, 0), (4, 1), (8, 2), (7, 0)])
+def test_a_bmp_of_other_bits_is_refused(bits, packing):
+    said = refused(encoders.bmp(bytes(900), 30, 20, bits, palette=palette(4), packing=packing))
+    assert f"not supported: a BMP of {bits} bits a pixel, packed in way {packing}" in said
 
 
 @pytest.mark.parametrize("packing", [4, 5, 11])

@@ -32,7 +32,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import bmp, gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -239,7 +239,7 @@ def _is_whole(data: bytes, codec: Codec, header: Header) -> bool:
         return jpeg.is_whole(data)
     if codec is JP2:
         return jp2.is_whole(data, header)
-    return codec is not BMP or bmp.is_whole(data)
+    return True
 
 
 def _several(data: bytes, header: Header) -> Sequence[Image]:
@@ -284,7 +284,7 @@ def _gif(header: Header, whole: bool) -> Sequence[Image]:
 
 
 def _bmp(data: bytes, header: Header) -> Image:
-    if header.details.masks:
+    if header.details.masks or header.details.runs:
         return bitmap.decode(data, header)
     return _one(data, cv2.IMREAD_COLOR if header.details.core else cv2.IMREAD_UNCHANGED, BMP, header)
 

@@ -10,7 +10,7 @@ from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, t
 
 _CORE, _OS2 = 12, 64  # sizes of headers: the oldest, and that of OS/2, whose packings have other numbers
 _RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6  # how pixels are packed
-_RLES, _END = (_RLE8, _RLE4), b"\0\1"
+_RLES = (_RLE8, _RLE4)
 _BITS = {_RGB: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32), _ALPHA_MASKS: (16, 32)}
 _PROFILED, _PROFILES = 124, (b"DEBM", b"KNIL")  # size of the newest header; kinds of colour space in it
 _USUAL = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}  # where there are no masks
@@ -21,7 +21,8 @@ class Layout:
     """Where pixels begin, bits of one, and how they lie.
 
     ``masks`` of red, green, blue and alpha in a pixel of 16 or 32 bits, else empty. ``core``: the header is
-    the oldest.
+    the oldest. ``runs``: pixels are packed as runs of one index into the ``palette``, which has blue, green,
+    red and a byte without meaning of each colour.
     """
 
     start: int
@@ -29,6 +30,8 @@ class Layout:
     masks: tuple[int, ...]
     top_down: bool
     core: bool
+    runs: bool
+    palette: bytes
 
 
 def header(data: bytes) -> Header:
@@ -43,7 +46,10 @@ def header(data: bytes) -> Header:
         (start,) = struct.unpack_from("<I", data, 10)
         size, width, height, bits, packing = _sides(data)
         masks = _masks(data, size, bits, packing)
-    if width <= 0 or height == 0 or bits not in _BITS[packing]:
+        palette = _palette(data, size) if packing in _RLES else b""
+    if bits not in _BITS[packing]:
+        raise unsupported(f"a BMP of {bits} bits a pixel, packed in way {packing}")
+    if width <= 0 or height == 0:
         raise damaged("its header describes no picture")
     row = (width * bits + 31) // 32 * 4
     if start > len(data) or (packing not in _RLES and start + row * abs(height) > len(data)):
@@ -54,28 +60,8 @@ def header(data: bytes) -> Header:
         bits=16 if any(mask.bit_count() > 8 for mask in masks) else 8,
         alpha=bool(masks and masks[3]),
         losses=(unread(Note.ICC, "BMP"),) if size >= _PROFILED and data[70:74] in _PROFILES else (),
-        details=Layout(start, bits, masks, height < 0, size == _CORE),
+        details=Layout(start, bits, masks, height < 0, size == _CORE, packing in _RLES, palette),
     )
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether run lengths go on to their end mark. All other pixels have been counted."""
-    (start,) = struct.unpack_from("<I", data, 10)
-    packing = _sides(data)[4]
-    at = start
-    while packing in _RLES and data[at : at + 2] != _END:
-        if at + 2 > len(data):
-            return False
-        count, value = data[at], data[at + 1]
-        at += 2 if count else _escape(value, packing)
-    return True
-
-
-def _escape(value: int, packing: int) -> int:
-    """Bytes of an escape: the end of a row, a jump, or so many pixels as they are, in whole words."""
-    if value < 3:
-        return 4 if value == 2 else 2
-    return 2 + ((value if packing == _RLE8 else (value + 1) // 2) + 1) // 2 * 2
 
 
 def _sides(data: bytes) -> tuple[int, int, int, int, int]:
@@ -85,11 +71,19 @@ def _sides(data: bytes) -> tuple[int, int, int, int, int]:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
         return size, width, height, bits, _RGB
     if size < 40:
-        raise damaged(f"a header of {size} bytes")
+        raise unsupported(f"a BMP with a header of {size} bytes")
     width, height, bits, packing = struct.unpack_from("<ii2xHI", data, 18)
     if packing not in _BITS or (size == _OS2 and packing > _RLE4):
         raise unsupported(f"a BMP packed in way {packing}")
     return size, width, height, bits, packing
+
+
+def _palette(data: bytes, size: int) -> bytes:
+    """256 colours at most; 0 means as many as there are indices, and what is missing is black."""
+    (count,) = struct.unpack_from("<I", data, 46)
+    start, length = 14 + size, 4 * min(count or 256, 256)
+    end = min(start + length, struct.unpack_from("<I", data, 10)[0])
+    return data[start:end].ljust(4 * 256, b"\0")
 
 
 def _masks(data: bytes, size: int, bits: int, packing: int) -> tuple[int, ...]:
