@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imgpipe import limits
 from imgpipe.errors import Kind
-from imgpipe.imaging import codecs
+from imgpipe.imaging import codecs, processing
 from imgpipe.imaging.hearing import Hearing
 from imgpipe.imaging.processing import process, run
 from imgpipe.imaging.recipe import Recipe
@@ -251,3 +251,15 @@ def test_a_process_that_listens_keeps_its_own_words():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stderr.splitlines() == ["before", "after during"]
+
+
+def test_what_an_encoder_says_is_noted_and_fails_nothing(monkeypatch, capfd):
+    def talking(*words):
+        os.write(2, b"[ERROR:0@0.950] global grfmt.cpp:7 write no room\n")
+        return codecs.encode(*words)
+
+    monkeypatch.setattr(processing, "encode", talking)
+    outcome = process(CLEAN, STRICT, "jpg")
+    assert outcome.data is not None
+    assert outcome.notes == (("warning", "its encoder: write no room"),)
+    assert capfd.readouterr().err == ""

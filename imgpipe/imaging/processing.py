@@ -7,10 +7,11 @@ owner might expect, stands beside the result (`Outcome.notes`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy("cv2")
 
+_T = TypeVar("_T")
 _DEFAULT = Ceiling()
 _METADATA = (Note.EXIF, Note.ICC, Note.XMP)
 
@@ -131,8 +133,7 @@ class _Work:
         self._mark()
         picture.frames = [_applied(self.program, frame) for frame in picture.frames]
         self._mark()
-        result, remarks = encode(picture, suffix, self.recipe.quality, self.recipe.metadata)
-        self.notes += remarks
+        result = self._written(picture, suffix)
         self._mark()
         return result
 
@@ -148,24 +149,36 @@ class _Work:
         )
 
     def _picture(self) -> Picture:
+        """The picture. What a decoder gave beside an error is not the whole picture."""
         if self.hearing is None:
             return self._decoded()
         with self.hearing.turn:
-            return self._heard(self.hearing)
+            picture = self._heard(self.hearing, self._decoded)
+            said = self.hearing.said
+            if self.hearing.cut_short:
+                raise ImageError(Kind.TRUNCATED, f"its pixels end early: {said}")
+            if self.hearing.failed:
+                raise ImageError(Kind.UNREADABLE, f"damaged: {said}")
+            return picture
 
-    def _heard(self, hearing: Hearing) -> Picture:
-        """The picture; a decoder's words are noted. What it gave beside an error is not the whole picture."""
+    def _written(self, picture: Picture, suffix: str) -> bytes:
+        work = partial(encode, picture, suffix, self.recipe.quality, self.recipe.metadata)
+        if self.hearing is None:
+            result, remarks = work()
+        else:
+            with self.hearing.turn:
+                result, remarks = self._heard(self.hearing, work, "its encoder: ")
+        self.notes += remarks
+        return result
+
+    def _heard(self, hearing: Hearing, work: Callable[[], _T], whose: str = "") -> _T:
+        """What ``work`` gives; what it says meanwhile is noted."""
         try:
             with hearing.listening():
-                picture = self._decoded()
+                return work()
         finally:
             if hearing.said:
-                self.notes.append((str(Note.WARNING), hearing.said))
-        if hearing.cut_short:
-            raise ImageError(Kind.TRUNCATED, f"its pixels end early: {hearing.said}")
-        if hearing.failed:
-            raise ImageError(Kind.UNREADABLE, f"damaged: {hearing.said}")
-        return picture
+                self.notes.append((str(Note.WARNING), whose + hearing.said))
 
     def _matters(self, remark: Remark) -> bool:
         """It is no loss of what was to be stripped."""
