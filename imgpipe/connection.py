@@ -345,9 +345,15 @@ class Door:
 async def join(here: Callable[[], asyncio.Protocol], there: Callable[[], asyncio.Protocol]) -> None:
     """Connect two protocols of this process by a socket pair: nothing listens, so nobody else can call."""
     loop = asyncio.get_running_loop()
-    one, other = socket.socketpair()
-    await loop.create_unix_connection(here, sock=one)
-    await loop.create_unix_connection(there, sock=other)
+    loose = list(socket.socketpair())
+    try:
+        for protocol in (here, there):
+            await loop.create_unix_connection(protocol, sock=loose[0])
+            del loose[0]
+    except BaseException:  # a signal, in the middle of it
+        for end in loose:
+            end.close()
+        raise
 
 
 async def keep_dialling(

@@ -97,6 +97,10 @@ TRIED_MIN = 4  # the extremes, and two that are drawn: fewer say nothing of a sp
 TRIED_MAX = 48  # more pictures on a sheet of SHEET_SIDE_MAX would be too small for the words below them
 CANDIDATES_MAX = 64  # images whose headers are read to find odd ones …
 CANDIDATES_BYTES_MAX = 256 * 1024 * 1024  # … and their bytes in all: some seconds from a slow disk
+REPEATED_S = 1.5  # small images of a sample are done again for so long, to be timed in a crowd; …
+REPEATED_MAX = 4000  # … so many at most,
+REPEATED_LEAST = 16  # … and not where it would be fewer for each slot: those that wait at the end would count
+REPEATED_BYTES_MAX = 256 * 1024 * 1024  # … nor more bytes of results
 SHEET_SIDE_MAX = 4000  # pixels: every viewer and browser shows that
 SHEET_BYTES_MAX = 64 * 1024 * 1024  # a larger file is no sheet of ours, so it is not overwritten
 

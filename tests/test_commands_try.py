@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from PIL import Image as Pillow
 
 from imgpipe import limits
 from imgpipe.cli import main
+from imgpipe.facts import Fact, ImageDone
 from imgpipe.imaging import sheet
 from imgpipe.imaging.pixels import Image
 from imgpipe.imaging.sheet import Cell
+from imgpipe.trial import repeating
 
 DATA = Path(__file__).parent.parent / "data" / "input"
 
@@ -32,6 +34,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(limits, "REPEATED_S", 0.0)
     return folder
 
 
@@ -59,6 +62,28 @@ def test_a_sheet_and_the_estimate(photos: Path, capsys: pytest.CaptureFixture[st
         assert 500 < min(sheet.size) <= max(sheet.size) <= limits.SHEET_SIDE_MAX
     assert left(photos.parent) == {"photos", "imgpipe-try.png"}  # no copy, no result is left
     assert len(left(photos)) == 6
+
+
+def test_small_images_are_timed_in_a_crowd(photos: Path, monkeypatch: pytest.MonkeyPatch):
+    laid: list[int] = []
+    counted: list[int] = []
+    lay_out, costs = repeating.lay_out, repeating.costs
+
+    def spied_lay_out(source: bytes, target: bytes, names: Iterable[bytes], number: int) -> None:
+        laid.append(number)
+        lay_out(source, target, names, number)
+
+    def spied_costs(facts: Sequence[Fact], took_s: float, slots: int) -> dict[bytes, float]:
+        counted.append(sum(isinstance(fact, ImageDone) for fact in facts))
+        return costs(facts, took_s, slots)
+
+    monkeypatch.setattr(limits, "REPEATED_S", 0.2)
+    monkeypatch.setattr(repeating, "lay_out", spied_lay_out)
+    monkeypatch.setattr(repeating, "costs", spied_costs)
+    assert try_("--op", "thumbnail:size=16", "--name", "{stem}{ext}", "--json") == 0
+    [number] = laid
+    assert counted == [5 * number]
+    assert left(photos.parent) == {"photos", "imgpipe-try.png"}
 
 
 def test_an_object(photos: Path, capsys: pytest.CaptureFixture[str]):

@@ -52,6 +52,14 @@ def test_the_range_never_falls_below_what_was_seen():
     assert 95 <= found.low <= found.about <= found.high
 
 
+def test_what_differs_by_itself_makes_a_range_wider():
+    e = math.e
+    found = Range(10.0, 10 / e**3, 10 * e**4).widened(e**3)
+    assert (found.about, found.low, found.high) == pytest.approx((10, 10 / e ** math.sqrt(18), 10 * e**5))
+    assert Range(10.0, 10.0, 10.0).widened(2).low == pytest.approx(5)
+    assert Range(0.0, 0.0, 0.0).widened(2) == Range(0.0, 0.0, 0.0)
+
+
 def test_students_t_is_the_table_of_scipy():
     assert pytest.approx([student.ppf(0.9, row) for row in range(1, len(_T) + 1)], abs=6e-4) == _T
     assert pytest.approx(student.ppf(0.9, 10**6), abs=1e-3) == _T_NORMAL

@@ -23,7 +23,13 @@ PICTURE = cv2.imencode(".png", np.zeros((20, 30, 3), np.uint8))[1].tobytes()
 TIMES = (1000, 20_000, 30_000, 40_000, 5000)
 
 
-def tried(home: Path, names: list[str], facts: list[Fact], copies: dict[bytes, Copy] | None = None):
+def tried(
+    home: Path,
+    names: list[str],
+    facts: list[Fact],
+    copies: dict[bytes, Copy] | None = None,
+    costs: dict[bytes, float] | None = None,
+):
     files = tuple(File(os.fsencode(name), len(PICTURE)) for name in names)
     for name in names:
         (home / "in").mkdir(exist_ok=True)
@@ -32,7 +38,7 @@ def tried(home: Path, names: list[str], facts: list[Fact], copies: dict[bytes, C
     made = {file.name: Copy(0.25) for file in files} | (copies or {})
     root, recipe = os.fsencode(home), Recipe.from_options(["identity"], "webp")
     with storage.Folder(root, b"in") as source, storage.Folder(root, b"out", make=True) as output:
-        return Reading(recipe, source, output, 64, 60.0).tried(sample, made, facts)
+        return Reading(recipe, source, output, 64, 60.0).tried(sample, made, facts, costs)
 
 
 def done(name: bytes, tries: int = 1) -> ImageDone:
@@ -84,6 +90,15 @@ def test_failures_and_what_they_cost(tmp_path: Path):
     assert (found[b"a.png"].before.width, found[b"c.png"].before.width) == (30, 0)
 
 
+def test_costs_in_a_crowd_are_those_that_count(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.webp").write_bytes(PICTURE)
+    facts: list[Fact] = [done(b"a.png"), ImageFailed(b"b.png", "crashed", "SIGSEGV", "local1", 2, 2)]
+    found = tried(tmp_path, ["a.png", "b.png"], facts, costs={b"a.png": 3.0, b"b.png": 4.0})
+    assert {one.file.name: one.seconds for one in found} == {b"a.png": 3.25, b"b.png": 4.25}
+    assert next(sum(one.ms.values()) for one in found if one.ms) == 345.0
+
+
 def test_warnings_of_decoders_are_not_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.webp").write_bytes(PICTURE[:40])
@@ -113,7 +128,8 @@ def test_the_whole_folder():
 def test_one_large_image_is_not_done_by_several_processes():
     file = File(b"a", 10)
     found = estimated(Sample((file,), (), {}), [result(file, 8.0, 500)], slots=4, startup_s=0.0)
-    assert (found.seconds.about, found.seconds.low, found.seconds.high) == (8.0, 8.0, 8.0)
+    bounds = found.seconds.about, found.seconds.low, found.seconds.high
+    assert bounds == pytest.approx((8.0, 8.0 / 1.15, 8.0 * 1.15))  # the next run differs
 
 
 def test_what_failed_gives_no_output():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 import click
 
 from imgpipe import api, limits, storage
+from imgpipe.client import Client
 from imgpipe.commands import sheet_file, trial_output
 from imgpipe.commands.base import SEED, Command, Whole, checked_by
 from imgpipe.commands.interrupts import Interrupts, attended
@@ -21,15 +22,18 @@ from imgpipe.commands.outcome import say
 from imgpipe.commands.progress import progress_of, ticking
 from imgpipe.commands.words import count
 from imgpipe.errors import UnfinishedError, UsageError
-from imgpipe.facts import Fact
+from imgpipe.facts import Fact, ImageDone, Started
 from imgpipe.imaging import sheet
 from imgpipe.imaging.bounds import Bounds
+from imgpipe.imaging.naming import MIRRORED
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.jobs.intake import Plan, understand
 from imgpipe.loop import run as run_loop
+from imgpipe.protocol import SubmitRequest
 from imgpipe.records.report import Report
 from imgpipe.sampling.choice import Sample
 from imgpipe.schema import shown
+from imgpipe.trial import repeating
 from imgpipe.trial.gathering import Copy, Listed, chosen, copied, listed
 from imgpipe.trial.results import Reading, Tried, estimated
 
@@ -147,46 +151,90 @@ class _Trial:
         with _Desk() as desk:
             copies = desk.copy(folder, sample)
             report = Report()
-            facts, code = self._work(desk, report)
+            facts, costs, code = self._work(desk, report)
             if code is not None:
                 return code
-            tried = self._read(desk, sample, copies, facts)
+            tried = self._read(desk, sample, copies, facts, costs)
         estimate = estimated(sample, tried, self.slots, report.startup_s or 0.0)
         story = trial_output.Story(self.plan, self.found, tried, estimate, report.notes)
         sheet_file.write(path, sheet.draw(story.heading(), story.cells(), story.footing()))
         return trial_output.tell(story, path, self.asked)
 
-    def _work(self, desk: _Desk, report: Report) -> tuple[list[Fact], int | None]:
-        """The facts of a job on the copies; and, if a signal stopped it, the exit code."""
-        request = replace(
-            self.asked.request, source=desk.path, output=desk.path + b"/out", include=(), exclude=()
-        )
+    def _work(self, desk: _Desk, report: Report) -> tuple[list[Fact], Mapping[bytes, float], int | None]:
+        """The facts of a job on the copies, and `repeating.costs`; if a signal stopped it, the exit code."""
+        request = self._request(desk.path)
         facts: list[Fact] = []
+        costs: Mapping[bytes, float] = {}
+
+        def told(fact: Fact) -> None:
+            facts.append(fact)
+            report.fold(fact)
 
         async def work(interrupts: Interrupts) -> int:
+            nonlocal costs
             interrupts.leaving = lambda: say("stopped: there is no sheet")
             async with api.embedded(request, slots=self.slots, bounds=self.bounds) as cluster:
-                job = await cluster.client.submit(request)
                 with ticking(progress_of(self.asked), report):
-                    async for batch in job.batches():
-                        for fact in batch:
-                            facts.append(fact)
-                            report.fold(fact)
+                    took_s = await _follow(cluster.client, request, told)
+                    costs = repeating.of_the_dead(facts, took_s, self.slots)
+                    costs |= await self._repeated(desk, cluster.client, facts)
             return 0
 
         code = run_loop(attended(work))
         if not code and report.state != "done":
             raise UnfinishedError(f"the sample was not finished: {report.problem or report.state}")
-        return facts, code or None
+        return facts, costs, code or None
+
+    async def _repeated(self, desk: _Desk, client: Client, facts: Sequence[Fact]) -> Mapping[bytes, float]:
+        """What images of the sample take in a crowd: nothing of those that are slow, or killed a process."""
+        done = [fact for fact in facts if isinstance(fact, ImageDone) and fact.tries == 1]
+        with desk.folder(b"out") as output:
+            written = sum(output.size(self._recipe.target(one.name)) for one in done)
+        number = repeating.rounds(done, written, self.slots)
+        if not number:
+            return {}
+        place = desk.path + b"/again"
+        try:
+            names = (one.name for one in done)
+            repeating.lay_out(desk.path + b"/input_dir", place + b"/input_dir", names, number)
+        except OSError:
+            return {}
+        recipe = self._recipe.changed(name=MIRRORED)  # whatever it is, the rounds must not collide
+        request = replace(self._request(place), recipe=recipe.array())
+        again: list[Fact] = []
+        took_s = await _follow(client, request, again.append)
+        return repeating.costs(again, took_s, self.slots)
+
+    def _request(self, place: bytes) -> SubmitRequest:
+        return replace(self.asked.request, source=place, output=place + b"/out", include=(), exclude=())
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe.from_array(self.asked.request.recipe)
 
     def _read(
-        self, desk: _Desk, sample: Sample, copies: dict[bytes, Copy], facts: Sequence[Fact]
+        self,
+        desk: _Desk,
+        sample: Sample,
+        copies: dict[bytes, Copy],
+        facts: Sequence[Fact],
+        costs: Mapping[bytes, float],
     ) -> list[Tried]:
         side = sheet.layout_of(len(sample.files)).side
         with desk.folder(b"input_dir") as source, desk.folder(b"out") as output:
-            recipe = Recipe.from_array(self.asked.request.recipe)
-            reading = Reading(recipe, source, output, side, self.asked.request.timeout_s)
-            return reading.tried(sample, copies, facts)
+            reading = Reading(self._recipe, source, output, side, self.asked.request.timeout_s)
+            return reading.tried(sample, copies, facts, costs)
+
+
+async def _follow(client: Client, request: SubmitRequest, told: Callable[[Fact], None]) -> float:
+    """A job from its beginning to its end; the seconds since its first image was handed out."""
+    job = await client.submit(request)
+    began = time.perf_counter()
+    async for batch in job.batches():
+        for fact in batch:
+            began = time.perf_counter() if isinstance(fact, Started) else began
+            told(fact)
+    return time.perf_counter() - began
 
 
 class _Desk:

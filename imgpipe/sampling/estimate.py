@@ -63,6 +63,14 @@ class Range:
         """Each of the three, but never less than ``bound``."""
         return Range(*(max(bound, value) for value in (self.about, self.low, self.high)))
 
+    def widened(self, factor: float) -> Range:
+        """As far as it reaches where the truth itself differs by ``factor``, independently of the sample."""
+        if self.about <= 0 or self.low <= 0:
+            return self
+        ratios = self.low / self.about, self.high / self.about
+        down, up = (math.hypot(math.log(ratio), math.log(factor)) for ratio in ratios)
+        return Range(self.about, self.about / math.exp(down), self.about * math.exp(up))
+
 
 def total(certain: Sequence[Point], layers: Sequence[Layer]) -> Range:
     """The sum of the values of all images: those that are certain, and those that layers stand for."""

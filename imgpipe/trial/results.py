@@ -48,9 +48,17 @@ class Reading:
         self._source, self._output = source, output
         self._side = side
         self._timeout_s = timeout_s
+        self._costs: Mapping[bytes, float] = {}
 
-    def tried(self, sample: Sample, copies: Mapping[bytes, Copy], facts: Iterable[Fact]) -> list[Tried]:
-        """The images of the sample, the largest first."""
+    def tried(
+        self,
+        sample: Sample,
+        copies: Mapping[bytes, Copy],
+        facts: Iterable[Fact],
+        costs: Mapping[bytes, float] | None = None,
+    ) -> list[Tried]:
+        """The images of the sample, the largest first; ``costs`` as of `repeating`, where it was done."""
+        self._costs = costs or {}
         ends = {fact.name: fact for fact in facts if isinstance(fact, ImageDone | ImageFailed)}
         with (
             closing(Hearing()) as hearing,
@@ -69,7 +77,8 @@ class Reading:
                 return self._done(file, why, copy, end)
             case ImageFailed():
                 failure = ImageError(Kind(end.kind), end.message)
-                spent_s = self._timeout_s * end.tries if failure.kind is Kind.TIMEOUT else copy.seconds
+                timeouts_s = self._timeout_s * end.tries if failure.kind is Kind.TIMEOUT else 0.0
+                spent_s = max(timeouts_s, copy.seconds + self._costs.get(file.name, 0.0))
                 return Tried(file, why, self._failed(file), failure=failure, seconds=spent_s, notes=end.notes)
         failure = copy.failure or ImageError(Kind.LOST, "the job ended before it")
         return Tried(file, why, Look(file.size, problem="not read"), failure=failure, seconds=copy.seconds)
@@ -78,7 +87,8 @@ class Reading:
         ms = dict(zip(STAGES, (us / 1000 for us in end.times), strict=False)) | {"read": copy.seconds * 1000}
         before = self._look(self._source, file.name, safe=end.tries == 1)
         after = self._look(self._output, self._recipe.target(file.name), safe=True)
-        return Tried(file, why, before, after, ms, seconds=sum(ms.values()) / 1000, notes=end.notes)
+        seconds = copy.seconds + self._costs.get(file.name, (sum(end.times) - end.times[0]) / 1e6)
+        return Tried(file, why, before, after, ms, seconds=seconds, notes=end.notes)
 
     def _look(self, folder: storage.Folder, name: bytes, *, safe: bool) -> Look:
         """``safe``: a process has decoded it and lived."""
@@ -98,6 +108,9 @@ class Reading:
 
 # --- the whole folder ---------------------------------------------------------------------------
 
+#: By which factor one run and the next differ four times in five, on a machine that others use too.
+_RUNS = 1.15
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -114,7 +127,7 @@ def estimated(sample: Sample, tried: Iterable[Tried], slots: int, startup_s: flo
     busy = _total(sample, lambda file: by_name[file.name].seconds)
     output = _total(sample, lambda file: _written(by_name[file.name]))
     longest_s = max(one.seconds for one in by_name.values())
-    seconds = busy.scaled(1 / slots).at_least(longest_s).scaled(1, startup_s)
+    seconds = busy.scaled(1 / slots).at_least(longest_s).scaled(1, startup_s).widened(_RUNS)
     return Estimate(seconds, output, slots)
 
 
