@@ -27,6 +27,8 @@ from imgpipe.imaging.codecs.containers import jpeg
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 from imgpipe.imaging.codecs.decoding import refusal
 from imgpipe.imaging.codecs.turning import upright
+from tests.encoders import RGB_ORDER
+from tests.readers import opened
 
 SUFFIXES = sorted(WRITABLE)
 COLOUR = [suffix for suffix in SUFFIXES if codecs.codec(suffix).colour]
@@ -121,6 +123,14 @@ def test_quality_is_that_of_the_format(suffix):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     low, high = (len(encode(noise, suffix, quality)) for quality in (10, 95))
     assert (low < high) == (suffix in LOSSY)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("suffix", ["webp", "avif"])
+def test_the_best_quality_is_without_loss(suffix, channels):
+    noise = np.random.default_rng(0).integers(1, 256, (20, 30, channels), np.uint8)
+    found = np.asarray(opened(encode(noise, suffix, 100)))
+    assert np.array_equal(found, noise[:, :, RGB_ORDER[:channels]])
 
 
 def test_colour8_is_what_opencv_reads_in_colour():

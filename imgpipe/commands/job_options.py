@@ -90,7 +90,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--quality",
         type=Whole(1, 100),
         metavar="N",
-        help=f"Of the output, where its format has one.  [default: {QUALITY}]",
+        help="Of the output, for JPEG, WebP and AVIF; WebP and AVIF of 100 are without loss.  "
+        f"[default: {QUALITY}]",
     ),
     click.option(
         "--name",

@@ -98,7 +98,7 @@ OPTIONS: tuple[Option, ...] = (
         "quality",
         "output",
         QUALITY,
-        "of the output, where its format has one",
+        "of the output, for JPEG, WebP and AVIF; WebP and AVIF of 100 are without loss",
         checked_quality,
         {"type": "integer", "minimum": 1, "maximum": 100},
     ),

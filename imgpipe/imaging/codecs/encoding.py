@@ -38,7 +38,7 @@ def encode(
 ) -> tuple[bytes, list[Remark]]:
     """The bytes of a file with this suffix that holds ``picture``, and what was lost in it.
 
-    ``quality`` 1 … 100 is for JPEG, WebP and AVIF; ``metadata`` is ``keep`` or ``strip``.
+    ``quality`` 1 … 100 is for JPEG, WebP and AVIF (`Codec.best`); ``metadata`` is ``keep`` or ``strip``.
 
     Raises
     ------
@@ -156,6 +156,7 @@ def _encoded(
         data, lost = gif_writing.encode(frames, _durations(frames, picture), picture.loops)
         remarks += lost
         return data
+    quality = format_.best if quality == 100 else quality
     options = [getattr(cv2, format_.quality), quality] if format_.quality else []
     options += [number for name, value in format_.settings for number in (getattr(cv2, name), value)]
     extension = f".{format_.writes[0]}"

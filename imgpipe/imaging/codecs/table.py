@@ -39,6 +39,8 @@ class Codec:
         Pixels of an output.
     quality : str
         OpenCV's constant for it, where the format has one; ``settings`` others, with values that stay.
+    best : int
+        What stands for a quality of 100: for WebP and AVIF it is without loss.
     carries : tuple of str
         Of ``exif``, ``icc``, ``xmp``.
     frames, timed : bool
@@ -57,6 +59,7 @@ class Codec:
     side_min: int = 1
     side_max: int = 2**31 - 1
     quality: str = ""
+    best: int = 100
     settings: tuple[tuple[str, int], ...] = ()
     carries: tuple[str, ...] = ()
     frames: bool = False
@@ -99,6 +102,7 @@ WEBP = Codec(
     grey=False,
     side_max=16_383,
     quality="IMWRITE_WEBP_QUALITY",
+    best=101,
     carries=_ALL_METADATA,
     frames=True,
     timed=True,
