@@ -30,8 +30,8 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         ": the output's format has none, or a step drops it",
     ),
     Note.DEPTH: (
-        "has fewer bits a channel than its input",
-        "have fewer bits a channel than their inputs",
+        "has fewer bits a channel, or fewer colours, than its input",
+        "have fewer bits a channel, or fewer colours, than their inputs",
         ": the output's format holds no more, or a step gives no more",
     ),
     Note.EXIF: ("lost its EXIF data", "lost their EXIF data", _NOT_CARRIED),

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import imgpipe
 from imgpipe.cli import COMMANDS, main
+from imgpipe.commands.base import Whole
 
 
 def loaded_after(statement: str, *prefixes: str) -> str:
@@ -179,3 +181,10 @@ def test_a_reader_that_leaves_early():
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=30, check=False)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(("word", "number"), [("1e8", 10**8), ("25E6", 25_000_000), ("7", 7)])
+def test_large_numbers_may_be_powers_of_ten(word: str, number: int) -> None:
+    assert Whole(1, 10**8).convert(word, None, None) == number
+    with pytest.raises(click.BadParameter, match="expected a whole number from 0 to 6"):
+        Whole(0, 6).convert(word, None, None)

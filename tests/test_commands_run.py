@@ -93,6 +93,21 @@ def test_what_was_listed_is_not_offered_again(tmp_path: Path):
     assert "1 other entry ignored\n" in named
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "webp"], True),
+        (["--format", "webp", "-q"], False),
+        (["--format", "webp", "--op", "edges"], False),
+        ([], False),
+    ],
+)
+def test_who_wants_another_format_and_names_no_operation_is_told(photos: Path, words: list[str], said: bool):
+    done = run(["photos", "-n", "-j", "1", *words], photos.parent)
+    hint = "imgpipe: no --op: edges, the default, is done; --op identity would only convert the images\n"
+    assert done.stderr == (hint if said else "")
+
+
 @pytest.mark.parametrize("name", [[], ["--name", "photos/{stem}{ext}"]])
 def test_no_result_replaces_an_image_of_source(photos: Path, name: list[str]):
     (photos / "photos").mkdir()
@@ -112,7 +127,7 @@ def test_a_format_that_is_switched_off_here_is_not_waited_for(photos: Path):
     assert done.stderr.startswith("imgpipe: --without: expected one of avif, ")
     done = run(["photos", "--max-memory", "1"], photos.parent)
     assert done.stderr == "imgpipe: --max-memory: expected at least 64 MiB, got 1 byte\n"
-    done = run(["photos", "-j", "1", "--without", "webp", "--format", "webp"], photos.parent)
+    done = run(["photos", "-q", "-j", "1", "--without", "webp", "--format", "webp"], photos.parent)
     assert done.returncode == 2
     assert done.stderr == "imgpipe: --format webp is switched off here by --without: give one of the two\n"
     assert not (photos.parent / "output_dir").exists()

@@ -342,6 +342,13 @@ def test_every_option_is_checked_on_the_wire(option):
             Recipe.from_array(array)
 
 
+def test_a_mistake_among_several_operations_is_told_with_its_step():
+    with pytest.raises(UsageError, match=r"^step 2: blur: unknown parameter 'siz' \(did you mean 'size'\?\)"):
+        Recipe.from_options(["flip", "blur:siz=3", "blur"])
+    with pytest.raises(UsageError, match=r"^blur: unknown parameter 'siz'"):
+        Recipe.from_options(["blur:siz=3"])
+
+
 def test_an_array_may_have_grown_at_its_end():
     assert Recipe.from_array((*SAME.array(), "colours", 1)) == SAME
 

@@ -55,6 +55,15 @@ def test_it_accepts_every_example(name: str, tmp_path: Path):
         assert Recipe.from_toml(example, "r.toml").steps == (parse(find(name).example),)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "taken"),
+    [({"fit": "80x60"}, True), ({"long": 80}, True), ({}, False), ({"fit": "80x60", "long": 80}, False)],
+)
+def test_exactly_one_of_some_parameters_is_given(parameters: dict[str, Any], taken: bool):
+    step = {"op": "resize", **parameters}
+    assert accepts({"step": [step]}) == is_recipe(f"step = [{toml(step)}]") == taken
+
+
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -122,11 +123,16 @@ def checked_by(
     return callback
 
 
+_POWER = re.compile(r"([0-9]{1,9})[eE]([0-9]{1,2})\Z")
+
+
 class Whole(click.IntRange):
-    """A whole number within bounds."""
+    """A whole number within bounds: ``100000000``, or ``1e8``."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
+            if isinstance(value, str) and (found := _POWER.match(value)):
+                value = int(found[1]) * 10 ** int(found[2])
             return int(super().convert(value, param, ctx))
         except click.BadParameter:
             self.fail(f"expected a whole number{_bounds(self)}, got {str(value)!r}", param, ctx)

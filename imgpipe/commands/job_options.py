@@ -16,6 +16,7 @@ import click
 from imgpipe import api, limits
 from imgpipe.commands.base import MODE_NAMES, Number, Whole, checked_by, verbosity
 from imgpipe.commands.machine_options import PIXELS
+from imgpipe.commands.outcome import say
 from imgpipe.errors import UsageError
 from imgpipe.imaging.codecs import QUALITY, checked_format
 from imgpipe.imaging.naming import FIELDS, MIRRORED, checked_template
@@ -196,7 +197,10 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         own = {name: options.pop(name) for name in _OWN}
         given = {name: options.pop(name) for name in _RECIPE} | {"pixels_max": options.pop("max_pixels")}
-        recipe = _recipe(options.pop("op"), options.pop("recipe"), given)
+        words, file = options.pop("op"), options.pop("recipe")
+        recipe = _recipe(words, file, given)
+        if given["format"] and not (words or file or quiet):
+            say(f"no --op: {DEFAULT}, the default, is done; --op identity would only convert the images")
         request = api.request(source, output, recipe=recipe, timeout_s=timeout, **own)
         return function(Asked(request, json, quiet), **options)
 

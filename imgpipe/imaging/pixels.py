@@ -3,13 +3,13 @@
 An image is a NumPy array, ``(H, W)`` for grey or ``(H, W, 3)`` or ``(H, W, 4)`` for colour in OpenCV's order:
 blue, green, red, alpha. Its depth is one of three, each with its own white:
 
-=========  =======  =====================================
+=========  =======  =======================================================
 dtype      white    found in
-=========  =======  =====================================
+=========  =======  =======================================================
 uint8      255      every format
-uint16     65535    PNG, TIFF
-float32    1.0      TIFF; values outside 0 … 1 are allowed
-=========  =======  =====================================
+uint16     65535    PNG, TIFF, JPEG 2000, PNM; from 10 bits on AVIF and BMP
+float32    1.0      TIFF, PFM; values outside 0 … 1 are allowed
+=========  =======  =======================================================
 
 A change of depth maps white to white and rounds to nearest. Alpha is not weighted into the colours
 ("straight"); `premultiplied` weights it in while a filter runs, and `over_black` while differences are taken,

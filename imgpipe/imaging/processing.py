@@ -71,11 +71,11 @@ def process(data: bytes, recipe: Recipe, suffix: str, ceiling: Ceiling = _DEFAUL
     """
     program, output = recipe.bind(), recipe.format or suffix
     lowered = ceiling.lowered(recipe.pixels_max)
-    return run(data, program, output, recipe, lowered, named=suffix, hearing=hearing())
+    return run(data, program, output, recipe, lowered, named=suffix, hearing=own_hearing())
 
 
 @cache
-def hearing() -> Hearing:
+def own_hearing() -> Hearing:
     """The one of this process: descriptor 2 is there once."""
     return Hearing()
 

@@ -92,7 +92,7 @@ class Recipe:
             An operation, a parameter or the format is unknown, a value is not allowed, or embedded images are
             too large together.
         """
-        steps = tuple(parse(words) for words in operations or (DEFAULT,))
+        steps = tuple(_parsed(operations or (DEFAULT,)))
         if len(steps) > limits.OPERATION_MAX:
             raise UsageError(f"{len(steps)} operations: a recipe has at most {limits.OPERATION_MAX}")
         return cls(steps).changed(format=format, quality=quality, **options)
@@ -213,6 +213,15 @@ class Recipe:
                     f"--{option.key}" if value is True else f"--{option.key} {shlex.quote(str(value))}"
                 )
         return " ".join(words)
+
+
+def _parsed(operations: Sequence[str]) -> Iterator[Step]:
+    """Steps as they are spelled; where there are several, an error says which."""
+    for number, words in enumerate(operations, 1):
+        try:
+            yield parse(words)
+        except UsageError as error:
+            raise UsageError(f"step {number}: {error}" if len(operations) > 1 else str(error)) from None
 
 
 def _of_bounded_size(recipe: Recipe) -> Recipe:

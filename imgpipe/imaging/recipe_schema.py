@@ -14,6 +14,7 @@ from typing import Any
 
 from imgpipe import limits
 from imgpipe.imaging.operations import Operation, Parameter
+from imgpipe.imaging.operations.declare import OneGiven
 from imgpipe.imaging.operations.kinds import SIDE_MAX, Colour, Corners, Length, Ratio, Size
 from imgpipe.imaging.recipe_toml import OPTIONS, TABLES
 
@@ -88,7 +89,9 @@ def _steps(known: list[Operation]) -> dict[str, Any]:
 def _step(operation: Operation) -> dict[str, Any]:
     name = {"const": operation.name, "description": operation.help}
     required = [p.name for p in operation.parameters if p.required]
-    about = {"title": operation.name, "description": operation.description}
+    about: dict[str, Any] = {"title": operation.name, "description": operation.description}
+    if isinstance(operation.check, OneGiven):
+        about["oneOf"] = [{"required": [given]} for given in operation.check.names]
     return about | _object({"op": name, **parameters(operation)}, ["op", *required])
 
 

@@ -27,7 +27,7 @@ from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
 from imgpipe.imaging.bounds import USUAL, Bounds
 from imgpipe.imaging.codecs import suffix_of
-from imgpipe.imaging.processing import Outcome, hearing, prepare, process, run
+from imgpipe.imaging.processing import Outcome, own_hearing, prepare, process, run
 from imgpipe.imaging.recipe import Recipe
 from imgpipe.memory import in_words
 from imgpipe.notes import Notes, fitted, of_input
@@ -201,7 +201,9 @@ class Workplace:
 
     def _processed(self, data: bytes, name: bytes, target: bytes) -> Outcome:
         suffix, named = suffix_of(target), suffix_of(name)
-        return run(data, self._program, suffix, self._recipe, self._ceiling, named=named, hearing=hearing())
+        return run(
+            data, self._program, suffix, self._recipe, self._ceiling, named=named, hearing=own_hearing()
+        )
 
     def _read(self, name: bytes, size: int) -> bytes:
         if size > limits.IMAGE_BYTES_MAX:

@@ -6,8 +6,8 @@
 `ceiling`      what a machine decodes at most
 `decoding`     looked at, held against the limits, decoded, mended, turned upright
 `reducing`     how far a JPEG may be reduced while it is decoded
-`animation`    frames of an animated PNG joined to pictures
-`netpbm`       PNM, read and written here; `bitmap`: BMP with masks, read here
+`animation`    frames of an animated PNG or GIF joined to pictures
+`netpbm`       PNM, read and written here; `bitmap`: BMP with masks or runs, read here
 `encoding`     fitted to a format, written, and what was lost
 `gif_writing`  frames → GIF, each with a palette of its own
 `palette`      the best few colours for a picture

@@ -145,17 +145,23 @@ def refuse_huge(operation: str, made: tuple[int, int], width: int, height: int) 
         raise ImageError(Kind.TOO_LARGE, f"{what}: at most {limits.PIXELS_MAX} pixels are made")
 
 
-def one_of(*names: str) -> Check:
+@dataclass(frozen=True, slots=True)
+class OneGiven:
     """A check: exactly one of these optional parameters is given."""
 
-    def check(**arguments: Any) -> str:
-        given = [name for name in names if arguments[name] is not None]
+    names: tuple[str, ...]
+
+    def __call__(self, **arguments: Any) -> str:
+        given = [name for name in self.names if arguments[name] is not None]
         if len(given) == 1:
             return ""
         got = f"got {' and '.join(given)}" if given else "none is"
-        return f"exactly one of {', '.join(names)} must be given, {got}"
+        return f"exactly one of {', '.join(self.names)} must be given, {got}"
 
-    return check
+
+def one_of(*names: str) -> OneGiven:
+    """A check: exactly one of these optional parameters is given."""
+    return OneGiven(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Geometry: the size of the picture. `warping` turns it, `arrangement` moves whole pixels.
+"""Geometry: the size of the picture.
 
-Sizes are those of the upright picture: orientation has been applied when it was decoded. `resampling` has the
-arithmetic. Colours are weighted by alpha, so that no hidden colour of a transparent pixel seeps out.
+`warping` turns it, `arrangement` moves whole pixels. Sizes are those of the upright picture: orientation has
+been applied when it was decoded. `resampling` has the arithmetic. Colours are weighted by alpha, so that no
+hidden colour of a transparent pixel seeps out.
 """
 
 from __future__ import annotations
