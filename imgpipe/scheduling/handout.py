@@ -79,7 +79,7 @@ class HandOut:
 
     def _place_next(self, job: JobRecord, now: float) -> bool:
         """Assign the task at the head of a queue, or let it wait; False if no worker can take any."""
-        for barred in [*job.reserved]:
+        for barred in [*job.reserved] if job.reserved else ():
             if job.eligible <= barred and self._fleet.able(job) <= barred:
                 self._release(job, barred)
             elif self._place(job.reserved[barred], now):
@@ -103,8 +103,7 @@ class HandOut:
         if worker is None or not (forced or self._may_ask(job, worker, now)):
             return False
         queue.popleft()
-        refused = task.refusers | task.barred
-        if not forced and task.refusers and _pauses(job) and policy.all_within(refused):
+        if not forced and task.refusers and _pauses(job) and policy.all_within(task.refusers | task.barred):
             self._pause(task, now)
         else:
             self._assign(task, self._fleet.workers[worker.name], forced, now)
@@ -112,6 +111,8 @@ class HandOut:
 
     def _chosen(self, policy: Policy, task: Task, now: float) -> Candidate | None:
         """The next worker; one that the task should avoid if need be, but none that it must not have."""
+        if not task.barred:
+            return policy.choose(self._rng, now, _unwanted(task))
         worker = policy.choose(self._rng, now, _unwanted(task) | task.barred)
         if worker is None or worker.name not in task.barred:
             return worker
