@@ -251,7 +251,6 @@ class Referee:
             assert (attempt >> 32, name) == (3, image.name)
             if seat.name in image.barred:
                 assert not self._others(image), "given once more to one who refused it"
-                image.barred.clear()
             self._attempts.add(attempt)
             image.state, image.attempt, image.seat = "held", attempt, seat
             image.count += 1
@@ -331,7 +330,7 @@ class Referee:
             return
         for seat in self.seats.values():
             prefetch = self.scheduler.fleet.workers[seat.name].prefetch if seat.state == "live" else 0
-            wanted = any(seat.name not in image.barred for image in queued)
+            wanted = any(seat.name not in image.barred or not self._others(image) for image in queued)
             able = wanted and seat.state == "live" and work.id in seat.sees
             assert not able or len(seat.credit) >= seat.slots + prefetch, "a worker stands idle"
 

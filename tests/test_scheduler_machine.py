@@ -316,8 +316,8 @@ def repeats_attempts(patch: pytest.MonkeyPatch) -> None:
 
 
 def gives_back_what_was_too_much(patch: pytest.MonkeyPatch) -> None:
-    def chosen(self: HandOut, policy: Any, task: Any, now: float) -> Any:
-        return policy.choose(self._rng, now, task.avoid | task.barred)
+    def chosen(self: HandOut, policy: Any, task: Any, now: float, barred: Any) -> Any:
+        return policy.choose(self._rng, now, task.avoid | barred)
 
     patch.setattr(HandOut, "_chosen", chosen)
 
@@ -329,8 +329,8 @@ def fails_what_another_allows(patch: pytest.MonkeyPatch) -> None:
 def strands_the_reserved(patch: pytest.MonkeyPatch) -> None:
     place = HandOut._place
 
-    def without(self: HandOut, queue: Any, now: float) -> bool:
-        return not queue[0].barred and place(self, queue, now)
+    def without(self: HandOut, queue: Any, now: float, barred: Any) -> bool:
+        return not queue[0].barred and place(self, queue, now, barred)
 
     patch.setattr(HandOut, "_place", without)
 

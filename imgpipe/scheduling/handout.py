@@ -80,44 +80,40 @@ class HandOut:
     def _place_next(self, job: JobRecord, now: float) -> bool:
         """Assign the task at the head of a queue, or let it wait; False if no worker can take any."""
         for barred in [*job.reserved] if job.reserved else ():
-            if job.eligible <= barred and self._fleet.able(job) <= barred:
-                self._release(job, barred)
-            elif self._place(job.reserved[barred], now):
-                if not job.reserved[barred]:
+            queue = job.reserved[barred]
+            # Whoever could have these is gone: anyone may, and say once more that it is too much.
+            for_all = job.eligible <= barred and self._fleet.able(job) <= barred
+            if self._place(queue, now, NOBODY if for_all else barred):
+                if not queue:
                     del job.reserved[barred]
                 return True
-        return bool(job.queue) and self._place(job.queue, now)
+        return bool(job.queue) and self._place(job.queue, now, NOBODY)
 
-    def _release(self, job: JobRecord, barred: frozenset[str]) -> None:
-        """Whoever could have had these is gone: anyone may, and say once more that it is too much."""
-        for task in reversed(job.reserved.pop(barred)):
-            task.barred = NOBODY
-            job.enqueue(task, front=True)
-
-    def _place(self, queue: deque[Task], now: float) -> bool:
+    def _place(self, queue: deque[Task], now: float, barred: frozenset[str]) -> bool:
+        """The same for one queue, whose tasks none of the ``barred`` must have."""
         task = queue[0]
         job = task.job
-        forced = self._is_to_be_forced(task)
+        forced = _is_to_be_forced(task, barred)
         policy = self._forced_policy(job) if forced else job.policy
-        worker = self._chosen(policy, task, now)
+        worker = self._chosen(policy, task, now, barred)
         if worker is None or not (forced or self._may_ask(job, worker, now)):
             return False
         queue.popleft()
-        if not forced and task.refusers and _pauses(job) and policy.all_within(task.refusers | task.barred):
+        if not forced and task.refusers and _pauses(job) and policy.all_within(task.refusers | barred):
             self._pause(task, now)
         else:
             self._assign(task, self._fleet.workers[worker.name], forced, now)
         return True
 
-    def _chosen(self, policy: Policy, task: Task, now: float) -> Candidate | None:
+    def _chosen(self, policy: Policy, task: Task, now: float, barred: frozenset[str]) -> Candidate | None:
         """The next worker; one that the task should avoid if need be, but none that it must not have."""
-        if not task.barred:
+        if not barred:
             return policy.choose(self._rng, now, _unwanted(task))
-        worker = policy.choose(self._rng, now, _unwanted(task) | task.barred)
-        if worker is None or worker.name not in task.barred:
+        worker = policy.choose(self._rng, now, _unwanted(task) | barred)
+        if worker is None or worker.name not in barred:
             return worker
-        worker = policy.choose(self._rng, now, task.barred)
-        return None if worker is None or worker.name in task.barred else worker
+        worker = policy.choose(self._rng, now, barred)
+        return None if worker is None or worker.name in barred else worker
 
     def _may_ask(self, job: JobRecord, worker: Candidate, now: float) -> bool:
         """Policies of modes that cool heed it themselves; one that does not must not ask for ever."""
@@ -125,14 +121,6 @@ class HandOut:
             return True
         self._cooling_until = min(self._cooling_until, worker.cooling_until)
         return False
-
-    def _is_to_be_forced(self, task: Task) -> bool:
-        job = task.job
-        if task.refusals < job.spec.mode.refusals_max:
-            return False
-        if task.barred:
-            return job.eligible - task.barred <= job.refusing
-        return len(job.refusing) >= len(job.eligible)
 
     def _forced_policy(self, job: JobRecord) -> LeastBusy:
         if job.forced_policy is None:
@@ -176,6 +164,16 @@ class HandOut:
     def _typical_service_s(self) -> float:
         known = [job.service_s for job in self._jobs.values() if job.service_s]
         return sum(known) / len(known) if known else _UNKNOWN_SERVICE_S
+
+
+def _is_to_be_forced(task: Task, barred: frozenset[str]) -> bool:
+    """It was refused often, and everyone who may have it refused last."""
+    job = task.job
+    if task.refusals < job.spec.mode.refusals_max:
+        return False
+    if barred:
+        return job.eligible - barred <= job.refusing
+    return len(job.refusing) >= len(job.eligible)
 
 
 def _cools(job: JobRecord) -> bool:
