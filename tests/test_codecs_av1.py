@@ -1,6 +1,9 @@
-"""Size and depth in an AV1 bitstream, as encoders have put them there, and in the tracks beside it."""
+"""AVIF: size, depth and range in its bitstream and its tracks, and metadata wherever it lies."""
 
+import io
+import struct
 from contextlib import suppress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ from PIL import Image
 from imgpipe.errors import ImageError
 from imgpipe.imaging.codecs import decode, inspect
 from imgpipe.imaging.codecs.containers import av1
+from tests import encoders
 from tests.good_files import good_files, saved
 
 
@@ -73,3 +77,34 @@ def test_a_film_whose_track_disagrees_with_its_picture_is_refused(data, message)
 def test_any_bytes_end_in_sizes_or_damage(data):
     with suppress(ImageError):
         assert all(width > 0 and height > 0 and bits in (8, 10, 12) for width, height, bits in sizes(data))
+
+
+def metadata_behind(data: bytes, beginning: bytes) -> bytes:
+    """The same AVIF with the metadata that begins so in a box at its end, as libheif has it.
+
+    ISO/IEC 14496-12, 8.11.3: where an item is and how long, ``iloc`` says, here in four bytes each.
+    """
+    start = data.index(beginning)
+    place = data.index(struct.pack(">I", start), data.index(b"iloc"))
+    (size,) = struct.unpack_from(">I", data, place + 4)
+    box = struct.pack(">I4s", 8 + size, b"mdat") + data[start : start + size]
+    return data[:place] + struct.pack(">I", len(data) + 8) + data[place + 4 :] + box
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("kind", ["exif", "xmp"])
+def test_metadata_may_lie_behind_the_pixels(kind, frames):
+    block = encoders.exif(1, camera=b"x" * 499 + b"\0") if kind == "exif" else encoders.xmp(1)
+    first, *others = [Image.fromarray(encoders.smooth(n + 3)[:, :, :3]) for n in range(frames)]
+    options: dict[str, Any] = {"save_all": True, "append_images": others} if others else {}
+    data = saved(first, "AVIF", icc_profile=b"", **{kind: block}, **options)
+    behind = metadata_behind(data, bytes(3) + b"\6Exif" if kind == "exif" else block)
+    found, wanted = decode(behind, pages="all"), decode(data, pages="all")
+    assert len(getattr(found.metadata, kind)) > 250
+    assert found.metadata == wanted.metadata
+    assert len(found.frames) == frames
+    for number, (frame, same) in enumerate(zip(found.frames, wanted.frames, strict=True)):
+        assert np.array_equal(frame, same)
+        with Image.open(io.BytesIO(behind)) as image:
+            image.seek(number)
+            assert np.abs(np.asarray(image).astype(int) - frame[:, :, ::-1]).max() <= 2

@@ -13,6 +13,7 @@ PNG with one transparent colour                        compared with the pixels,
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
 TIFF where 0 is white, 16 bits                         inverted
+AVIF with EXIF behind its pixels: is none to it        the types of such items are overwritten
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 PNM: white is what it says, not 255                    read here
 BMP with masks: white of 5 bits is 248, no alpha is    read here
@@ -32,7 +33,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import bmp, gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import avif, bmp, gif, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -194,9 +195,10 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
         return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
+    given = avif.clean(data, header) if codec is AVIF else data
     if whole:
-        return _several(data, header)
-    return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
+        return _several(given, header)
+    return [_one(given, cv2.IMREAD_UNCHANGED, codec, header)]
 
 
 class _JpegFlags(dict[tuple[int, bool], int]):

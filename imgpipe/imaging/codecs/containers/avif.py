@@ -41,6 +41,8 @@ _TURNS = {
 }
 _VISUAL = 78  # bytes of what a coded picture's entry says before the boxes in it: ISO/IEC 14496-12, 12.1.3
 _DECODED = (b"av01", b"grid")
+_METADATA = (b"Exif", b"mime")
+_IGNORED = b"skip"  # a type of item that nobody has given a meaning
 _LARGER_MAX = 2  # times: some encoders pad
 _LARGER_FREE = 512 * 512  # pixels: tiles of a grid may be larger than what is shown of them
 _UNITS_FREE = 100_000  # units of AV1 in a file of any size: `limits.PAGES_MAX` frames of a few
@@ -48,11 +50,19 @@ _USES_MAX = 2  # times a file's bytes may be decoded
 _EXTENTS_MAX = 32_768  # pieces of all items together: a sound item has one; a piece can take no byte to say
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What pixels are read by. ``metadata``: where the types of items of metadata stand."""
+
+    metadata: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Item:
-    """An item of the file: its type, where its bytes are, and its properties."""
+    """An item of the file: its type and where that stands, where its bytes are, and its properties."""
 
     kind: bytes = b""
+    kind_at: int = 0
     content_type: bytes = b""
     extents: list[tuple[int, int]] = field(default_factory=list)
     properties: list[Box] = field(default_factory=list)
@@ -80,6 +90,18 @@ def header(data: bytes) -> Header:
         _sized(data, items, film, found)
     durations = film[0].durations if film else ()
     return found if len(durations) < 2 else _moving(found, durations)
+
+
+def clean(data: bytes, found: Header) -> bytes:
+    """The file, without metadata that a decoder would find. Whether it is an AVIF, OpenCV decides by its
+    first 500 bytes, and takes it for none where all boxes lie in them, and EXIF or XMP does not."""
+    details: Details = found.details
+    if not details.metadata:
+        return data
+    changed = bytearray(data)
+    for at in details.metadata:
+        changed[at : at + 4] = _IGNORED
+    return bytes(changed)
 
 
 def _agreed(data: bytes, film: list[Track], found: Header) -> None:
@@ -124,6 +146,7 @@ def _moving(still: Header, durations: tuple[int, ...]) -> Header:
         orientation=still.orientation,
         metadata=still.metadata,
         losses=still.losses,
+        details=still.details,
     )
 
 
@@ -146,6 +169,7 @@ def _picture(data: bytes, items: _Items) -> Header:
         orientation=_orientation(data, properties),
         metadata=Metadata(items.exif(), _icc(data, primary), items.xmp()),
         losses=_losses(data, primary),
+        details=Details(items.metadata()),
     )
 
 
@@ -227,7 +251,7 @@ class _Items:
             number = int.from_bytes(data[at : at + (4 if wide else 2)], "big")
             at += 6 if wide else 4
             item = self._item(number)
-            item.kind = data[at : at + 4]
+            item.kind, item.kind_at = data[at : at + 4], at
             item.content_type = data[at + 4 : entry.end].split(b"\0")[1:2][0] if item.kind == b"mime" else b""
 
     def _places(self, box: Box) -> None:
@@ -293,6 +317,10 @@ class _Items:
     def coded(self) -> list[list[tuple[int, int]]]:
         """Where the pictures are, and parts of pictures: all that a decoder may be given."""
         return [item.extents for item in self._items.values() if item.kind == b"av01"]
+
+    def metadata(self) -> tuple[int, ...]:
+        """Where the types of its items stand."""
+        return tuple(item.kind_at for item in self._items.values() if item.kind in _METADATA)
 
     def exif(self) -> bytes:
         """The block itself: before it stands where in it the TIFF header begins."""
