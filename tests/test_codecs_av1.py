@@ -25,7 +25,7 @@ def bitstream(data: bytes) -> bytes:
 
 
 def sizes(data: bytes) -> list[tuple[int, int, int]]:
-    return [size for size in av1.sizes(data) if size]
+    return [(said.width, said.height, said.bits) for said in av1.sequences(data) if said]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (255, 256), (2000, 3)])
@@ -77,6 +77,63 @@ def test_a_film_whose_track_disagrees_with_its_picture_is_refused(data, message)
 def test_any_bytes_end_in_sizes_or_damage(data):
     with suppress(ImageError):
         assert all(width > 0 and height > 0 and bits in (8, 10, 12) for width, height, bits in sizes(data))
+
+
+def grey(size: tuple[int, int] = (40, 56), **options: Any) -> bytes:
+    return saved(
+        Image.fromarray(encoders.smooth(1, size=size)), "AVIF", quality=100, subsampling="4:0:0", **options
+    )
+
+
+def without_nclx(data: bytes) -> bytes:
+    """Of another type, which no reader knows: then the bitstream alone says the range."""
+    return data.replace(b"colrnclx", b"freenclx")
+
+
+def witness(data: bytes) -> Any:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L")).astype(int)
+
+
+@pytest.mark.parametrize("change", [bytes, without_nclx])
+@pytest.mark.parametrize("range_", ["limited", "full"])
+def test_black_and_white_of_a_grey_avif(range_, change):
+    data = change(grey(range=range_))
+    (found,) = decode(data).frames
+    assert found.ndim == 2
+    assert np.abs(found.astype(int) - encoders.smooth(1)).max() <= 2  # limited has fewer levels
+    assert np.abs(found.astype(int) - witness(data)).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_black_and_white_of_limited_range(bits):
+    """Every value of so many bits, kept without loss. ITU-T H.273, 8.3: black is 16, white 235 of 8 bits."""
+    values: Any = np.arange(2**bits).reshape(-1, 64).astype(np.uint8 if bits == 8 else np.uint16)
+    options = [cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100]
+    data = bytearray(cv2.imencode(".avif", values, options)[1].tobytes())
+    data[data.index(b"colrnclx") + 8 + 6] = 0  # it was the flag for full range
+    (found,) = decode(bytes(data)).frames
+    white, unit = (255, 1) if bits == 8 else (65535, 2 ** (bits - 8))
+    wanted = (values / unit - 16) / (235 - 16) * white
+    assert np.abs(found - wanted.clip(0, white)).max() <= 0.51
+
+
+@pytest.mark.parametrize("change", [bytes, without_nclx])
+def test_black_and_white_of_a_grey_film(change):
+    frames = [Image.fromarray(np.roll(encoders.smooth(1), n, axis=1)) for n in (1, 2)]
+    data = change(grey(range="limited", save_all=True, append_images=frames))
+    found = decode(data, pages="all").frames
+    assert len(found) == 3
+    for frame, wanted in zip(found[1:], frames, strict=True):
+        assert np.abs(frame.astype(int) - wanted).max() <= 3
+    assert np.array_equal(decode(data).frames[0], found[0])
+    assert np.abs(found[0].astype(int) - witness(data)).max() <= 1
+
+
+def test_alpha_of_a_picture_of_limited_range_is_of_full_range():
+    data = saved(Image.fromarray(encoders.smooth(4)), "AVIF", quality=100, range="limited")
+    (found,) = decode(data).frames
+    assert np.abs(found[:, :, 3].astype(int) - encoders.smooth(4)[:, :, 3]).max() <= 1
 
 
 def metadata_behind(data: bytes, beginning: bytes) -> bytes:

@@ -15,6 +15,7 @@ TIFF of several pages: decodes those not asked for     each page alone, as the f
 TIFF where 0 is white, 16 bits                         inverted
 AVIF with EXIF behind its pixels: is none to it        the types of such items are overwritten
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
+grey AVIF of limited range: white is 235               stretched
 PNM: white is what it says, not 255                    read here
 BMP with masks: white of 5 bits is 248, no alpha is    read here
 BMP of OS/2 comes out grey                             read as colour
@@ -331,20 +332,31 @@ def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
         if codec in (AVIF, JP2) and pixels.depth(image) != header.depth:
             raise damaged(f"{image.dtype.name} samples where {header.bits} bits were said")
-        if codec in (AVIF, JP2) and header.bits not in (8, 16):
-            image = _stretched(image, header.bits)
+        if codec in (AVIF, JP2):
+            image = _stretched(image, *_ends(image, header, codec))
         image = upright(image, header.orientation)
     if wrong := pixels.problem(image):
         raise ImageError(Kind.UNREADABLE, f"pixels of an unknown kind: {wrong}")
     return image
 
 
-def _stretched(image: Image, bits: int) -> Image:
-    """White as it is in memory: these decoders leave samples of 10 or 12 bits as they are."""
-    white = pixels.WHITE[pixels.depth(image)]
-    every = np.arange(np.iinfo(image.dtype).max + 1)  # a table: no pixel is ever a float64
-    scaled: Image = np.rint(every * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)[image]
-    return scaled
+def _ends(image: Image, header: Header, codec: Codec) -> tuple[int, int]:
+    """The values of black and white in a file. Colours come out of the decoder in full range; H.273, 8.3."""
+    if codec is AVIF and header.details.limited and image.ndim == 2:
+        return 16 << header.bits - 8, 235 << header.bits - 8
+    return 0, 2**header.bits - 1
+
+
+def _stretched(image: Image, black: int, white: int) -> Image:
+    """Black and white as they are in memory: these decoders leave samples of 10 or 12 bits, and grey ones of
+    limited range, as they are."""
+    brightest = int(pixels.WHITE[pixels.depth(image)])
+    if (black, white) == (0, brightest):
+        return image
+    every = np.arange(brightest + 1)  # a table: no pixel is ever a float64
+    scaled = np.rint((every - black) * (brightest / (white - black))).clip(0, brightest)
+    stretched: Image = scaled.astype(image.dtype)[image]
+    return stretched
 
 
 def _settle(picture: Picture, header: Header, codec: Codec, colour8: bool) -> None:

@@ -7,7 +7,8 @@ AOM, *AV1 Image File Format (AVIF)*; ISO/IEC 23008-12 (HEIF), sections 6.5 and 9
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from imgpipe import limits
 from imgpipe.errors import Note
@@ -40,6 +41,7 @@ _TURNS = {
     (3, 1): 5,
 }
 _VISUAL = 78  # bytes of what a coded picture's entry says before the boxes in it: ISO/IEC 14496-12, 12.1.3
+_RANGE = 6  # byte of an nclx: after primaries, transfer and matrix, the flag for full range
 _DECODED = (b"av01", b"grid")
 _METADATA = (b"Exif", b"mime")
 _IGNORED = b"skip"  # a type of item that nobody has given a meaning
@@ -52,9 +54,14 @@ _EXTENTS_MAX = 32_768  # pieces of all items together: a sound item has one; a p
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What pixels are read by. ``metadata``: where the types of items of metadata stand."""
+    """What pixels are read by.
+
+    ``metadata``: where the types of items of metadata stand. ``limited``: black and white of a grey picture
+    are 16 and 235 of 8 bits (ITU-T H.273, 8.3), as in video.
+    """
 
     metadata: tuple[int, ...]
+    limited: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +95,8 @@ def header(data: bytes) -> Header:
         film = tracks(data, movie) if movie else []
         _agreed(data, film, found)
         _sized(data, items, film, found)
+        if found.grey and _limited(data, items, film):
+            found = replace(found, details=replace(found.details, limited=True))
     durations = film[0].durations if film else ()
     return found if len(durations) < 2 else _moving(found, durations)
 
@@ -123,15 +132,31 @@ def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None
         raise damaged("its pictures lie on top of each other")
     whole, units = found.width * found.height, _UNITS_FREE + parts_max(data)
     for extents in pieces:
-        for size in av1.sizes(b"".join(data[start : start + size] for start, size in extents)):
+        for said in av1.sequences(_joined(data, extents)):
             units -= 1
             if units < 0:
                 raise damaged("too many units of AV1")
-            if size and size[0] * size[1] > _LARGER_MAX * whole + _LARGER_FREE:
-                said = f"{found.width}×{found.height} were said"
-                raise damaged(f"{size[0]}×{size[1]} pixels where {said}")
-            if size and size[2] != found.bits:
-                raise damaged(f"samples of {size[2]} bits where {found.bits} were said")
+            if said and said.width * said.height > _LARGER_MAX * whole + _LARGER_FREE:
+                found_said = f"{found.width}×{found.height} were said"
+                raise damaged(f"{said.width}×{said.height} pixels where {found_said}")
+            if said and said.bits != found.bits:
+                raise damaged(f"samples of {said.bits} bits where {found.bits} were said")
+
+
+def _limited(data: bytes, items: _Items, film: list[Track]) -> bool:
+    """Whether the range of a grey picture is limited: as its boxes say, or else its bitstream."""
+    entry = next((entry for track in film for entry in track.entries), None)
+    code = _colr(data, within(data, entry, _VISUAL) if entry else items.primary.properties, b"nclx")
+    if len(code) > _RANGE:
+        return not code[_RANGE] & 0x80
+    pieces = [film[0].samples] if film else [items.primary.extents, *items.coded()]  # a grid has none itself
+    said = (one for extents in pieces for one in av1.sequences(_joined(data, extents[:1])) if one)
+    first_said = next(said, None)
+    return first_said is not None and first_said.limited
+
+
+def _joined(data: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
+    return b"".join(data[start : start + size] for start, size in extents)
 
 
 def _moving(still: Header, durations: tuple[int, ...]) -> Header:
@@ -194,22 +219,22 @@ def _is_alpha(data: bytes, box: Box) -> bool:
 
 
 def _icc(data: bytes, item: _Item) -> bytes:
-    return _colr(data, item, b"prof") or _colr(data, item, b"rICC")
+    return _colr(data, item.properties, b"prof") or _colr(data, item.properties, b"rICC")
 
 
 def _losses(data: bytes, item: _Item) -> tuple[tuple[str, str], ...]:
     losses = []
     if any(box.kind == b"clap" for box in item.properties):
         losses.append((str(Note.WARNING), "what it says to cut off (clap) was not cut off"))
-    code = _colr(data, item, b"nclx")
+    code = _colr(data, item.properties, b"nclx")
     if len(code) >= 4 and not _icc(data, item):
         losses += colours.coded(*struct.unpack_from(">HH", code))
     return tuple(losses)
 
 
-def _colr(data: bytes, item: _Item, kind: bytes) -> bytes:
-    """How its colours are described in this way; nothing if they are not."""
-    for box in item.properties:
+def _colr(data: bytes, properties: list[Box], kind: bytes) -> bytes:
+    """How colours are described in this way; nothing if they are not."""
+    for box in properties:
         if box.kind == b"colr" and data[box.start : box.start + 4] == kind:
             return data[box.start + 4 : box.end]
     return b""
@@ -334,4 +359,4 @@ class _Items:
     def _bytes(self, item: _Item | None) -> bytes:
         if item is None or sum(size for _, size in item.extents) > limits.METADATA_MAX:
             return b""
-        return b"".join(self._data[start : start + size] for start, size in item.extents)
+        return _joined(self._data, item.extents)
