@@ -13,14 +13,14 @@ from imgpipe.imaging.codecs.containers.header import (
     truncated,
     unsupported,
 )
-from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
+from imgpipe.imaging.codecs.containers.metadata import EXIF_PREFIX, Metadata, orientation
 
 # Not 0 (which stands for FF in pixels), nor markers without a length: TEM, RST, SOI.
 _MARKER = re.compile(rb"\xff[^\xff\x00\x01\xd0-\xd8]")
 _SOS, _APP1, _APP2, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xD9, 0xC2
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: what libjpeg decodes everywhere
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_XMP, _ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 # A progressive picture has about ten scans. Each is a pass over all its pixels, up to 6 ns for each, and can
 # be 50 bytes long.
@@ -108,7 +108,7 @@ def _checked(frame: tuple[int, bytes] | None) -> tuple[int, bytes]:
 def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str, str]]]:
     exifs, xmps = (
         [b[len(prefix) :] for code, b in blocks if code == _APP1 and b.startswith(prefix)]
-        for prefix in (_EXIF, _XMP)
+        for prefix in (EXIF_PREFIX, _XMP)
     )
     parts = [b[len(_ICC) :] for code, b in blocks if code == _APP2 and b.startswith(_ICC) and len(b) > 14]
     losses = [
@@ -140,7 +140,7 @@ def with_metadata(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     """An encoded JPEG with these blocks in it, and the names of those that do not fit into its segments."""
     kept, lost = [], []
     for name, code, prefix, block in (
-        ("exif", _APP1, _EXIF, metadata.exif),
+        ("exif", _APP1, EXIF_PREFIX, metadata.exif),
         ("xmp", _APP1, _XMP, metadata.xmp),
     ):
         if len(prefix) + len(block) > _SEGMENT_MAX:
