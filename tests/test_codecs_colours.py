@@ -84,6 +84,7 @@ def test_other_kinds_of_jpeg(options):
     [
         (1, 0xC3, "lossless"),
         (1, 0xC9, "arithmetic"),
+        (1, 0xF7, "JPEG-LS"),
         (4, 12, "12 bits"),
         (6, 0, "does not say its size"),
         (9, 2, "2 components"),

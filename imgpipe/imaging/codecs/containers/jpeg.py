@@ -20,6 +20,7 @@ _MARKER = re.compile(rb"\xff[^\xff\x00\x01\xd0-\xd8]")
 _SOS, _APP1, _APP2, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xD9, 0xC2
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: what libjpeg decodes everywhere
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_LS = 0xF7  # the frame of JPEG-LS; ITU-T T.87, C.1.1
 _XMP, _ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 # A progressive picture has about ten scans. Each is a pass over all its pixels, up to 6 ns for each, and can
@@ -86,6 +87,8 @@ def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]], 
     """The frame's header with its kind, the APP1 and APP2 segments, and where the first scan's header is."""
     frame, blocks = None, []
     for code, start, end in _markers(data, 2):
+        if code == _LS:
+            raise unsupported("JPEG-LS")
         if code in _OTHER_FRAMES:
             raise unsupported("a lossless, hierarchical or arithmetic JPEG")
         if code in _FRAMES:
