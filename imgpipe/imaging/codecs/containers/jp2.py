@@ -61,9 +61,11 @@ def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
     width, height = right - left, bottom - top
     if width <= 0 or height <= 0 or not tile_width or not tile_height:
         raise damaged("a picture without size")
-    if first_tile[0] > left or first_tile[1] > top:
+    if left or top:
+        raise unsupported(f"a JPEG 2000 that begins at {left}, {top} of its grid")
+    if any(first_tile):
         raise damaged("tiles that begin behind the picture")
-    tiles = -(-(right - first_tile[0]) // tile_width) * -(-(bottom - first_tile[1]) // tile_height)
+    tiles = -(-width // tile_width) * -(-height // tile_height)
     if tiles > _TILES_MAX:
         raise ImageError(Kind.TOO_LARGE, f"more than {_TILES_MAX} tiles")
     if components not in (1, 3, 4):
@@ -72,7 +74,7 @@ def _codestream(data: bytes, stream: Box, metadata: Metadata) -> Header:
     if len({size[0] for size in sizes}) > 1 or any(size[1:] != b"\1\1" for size in sizes):
         raise unsupported("a JPEG 2000 whose channels differ in depth or size")
     bits = (sizes[0][0] & 0x7F) + 1
-    if sizes[0][0] & 0x80 or bits > 16:
+    if sizes[0][0] & 0x80 or not 8 <= bits <= 16:
         raise unsupported(f"a JPEG 2000 of {bits} bits, or of negative values")
     grid = Grid(tiles, min(width, tile_width), min(height, tile_height), components)
     check(data, at + 2, stream.end, grid)
