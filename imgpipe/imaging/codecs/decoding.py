@@ -196,10 +196,11 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
         return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
-    given = avif.clean(data, header) if codec is AVIF else data
+    if codec in (AVIF, JP2):
+        data = (avif if codec is AVIF else jp2).clean(data, header)
     if whole:
-        return _several(given, header)
-    return [_one(given, cv2.IMREAD_UNCHANGED, codec, header)]
+        return _several(data, header)
+    return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
 
 
 class _JpegFlags(dict[tuple[int, bool], int]):
