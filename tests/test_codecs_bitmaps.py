@@ -139,6 +139,40 @@ def test_netpbm_with_odd_headers(name):
     check(*NETPBM[name])
 
 
+def pam(channels: int, lines: bytes) -> bytes:
+    head = b"P7\nWIDTH 30\nHEIGHT 20\nDEPTH %d\nMAXVAL 255\n%sENDHDR\n" % (channels, lines)
+    return head + bytes(noise(channels).tobytes())
+
+
+def shown(channels: int) -> Any:
+    pixels = noise(channels)
+    return pixels[:, :, [0, 0, 0, 1]] if channels == 2 else pixels
+
+
+KINDS = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}
+
+
+@pytest.mark.parametrize("channels", KINDS)
+@pytest.mark.parametrize("kind", ["CMYK", "XYZ", *KINDS.values()])
+def test_a_pam_is_read_as_what_it_says_or_not_at_all(kind, channels):
+    data = pam(channels, b"TUPLTYPE %s\n" % kind.encode())
+    if KINDS[channels] == kind:
+        check(data, shown(channels))
+    else:
+        assert refused(data) == f"not supported: a PAM of {kind} with {channels} channels"
+
+
+@pytest.mark.parametrize("channels", KINDS)
+def test_a_pam_that_does_not_say_what_it_is_is_read_by_its_channels(channels):
+    """Netpbm's page: then the type is empty, and any program has to know."""
+    check(pam(channels, b""), shown(channels))
+
+
+def test_lines_of_a_pam_s_type_are_joined():
+    message = refused(pam(4, b"TUPLTYPE RGB_ALPHA\nTUPLTYPE  premultiplied \n"))
+    assert message == "not supported: a PAM of RGB_ALPHA premultiplied with 4 channels"
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pfm(channels, order):

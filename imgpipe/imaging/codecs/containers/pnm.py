@@ -12,6 +12,13 @@ _WORD = re.compile(_BLANK + rb"([0-9]{1,10})")
 _END = re.compile(rb"[ \t\r\n\v\f]|#[^\r\n]*[\r\n]")
 _PFM = re.compile(rb"P[Ff]\s+([0-9]{1,10})\s+([0-9]{1,10})\s+([-+.0-9eE]{1,20})\s")
 _PAM_LINE = re.compile(rb"([^\n]{0,200})\n")
+#: What a PAM says its samples are, by how many a pixel has; where it says nothing, their number tells.
+_KINDS = {
+    1: (b"", b"GRAYSCALE", b"BLACKANDWHITE"),
+    2: (b"", b"GRAYSCALE_ALPHA", b"BLACKANDWHITE_ALPHA"),
+    3: (b"", b"RGB"),
+    4: (b"", b"RGB_ALPHA"),
+}
 _HEAD_MAX = 4096  # bytes of a header with its comments
 ASCII, _BITMAP = (b"P1", b"P2", b"P3"), (b"P1", b"P4")
 
@@ -98,6 +105,7 @@ def _white(value: int) -> int:
 
 def _pam(data: bytes) -> tuple[int, int, Layout]:
     fields: dict[bytes, bytes] = {}
+    kinds: list[bytes] = []  # all lines of it are one
     at = 3
     while b"ENDHDR" not in fields:
         match = _PAM_LINE.match(data, at)
@@ -105,6 +113,8 @@ def _pam(data: bytes) -> tuple[int, int, Layout]:
             raise truncated(data) if len(data) - at < 200 else damaged("its header does not end")
         name, _, value = match[1].strip().partition(b" ")
         fields[name] = value.strip()
+        if name == b"TUPLTYPE":
+            kinds.append(value.strip())
         at = match.end()
     try:
         width, height, samples, white = (int(fields[n]) for n in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
@@ -112,6 +122,8 @@ def _pam(data: bytes) -> tuple[int, int, Layout]:
         raise damaged("its header lacks width, height, depth or largest value") from None
     if not 1 <= samples <= 4 or not 0 < width < 2**31 or not 0 < height < 2**31:
         raise unsupported(f"a PAM of {width}×{height} with {samples} channels")
+    if (kind := b" ".join(kinds)) not in _KINDS[samples]:
+        raise unsupported(f"a PAM of {kind.decode('ascii', 'replace')[:40]} with {samples} channels")
     return width, height, Layout(b"P7", at, samples, _white(white))
 
 
