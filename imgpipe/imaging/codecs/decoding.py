@@ -107,8 +107,10 @@ def decode(
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
     bits, losses = header.bits, header.losses
-    if whole and codec is TIFF:  # of every page; the header tells of the first
-        bits, losses = max(page.bits for page in header.details), tiff.losses(header.details)
+    if whole and codec in (TIFF, PNM):  # of every page; the header tells of the first
+        bits = max(page.bits for page in header.details)
+    if whole and codec is TIFF:
+        losses = tiff.losses(header.details)
     picture = Picture(
         [_checked(frame, header, factor, codec) for frame in frames],
         header.durations if whole else (),
@@ -187,7 +189,7 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
     if codec is PNM:
-        return [netpbm.decode(data, header)]
+        return [netpbm.decode(data, page) for page in (header.details if whole else header.details[:1])]
     if codec is PNG:
         return _png(header, whole)
     if codec is GIF:
@@ -327,7 +329,7 @@ def _mended(image: Image, page: tiff.Page) -> Image:
 
 def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
     """What came out, upright. It must be of the size that the limits were held against."""
-    if codec is not TIFF:  # whose pages have been held against their own sizes, and turned
+    if codec not in (TIFF, PNM):  # whose pages are of the sizes they say each, and upright
         size = -(-header.width // factor), -(-header.height // factor)
         if image.shape[1::-1] != size:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
