@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from imgpipe.errors import ImageError, Kind, Note
+from imgpipe.imaging.codecs.containers import mpf
 from imgpipe.imaging.codecs.containers.header import (
     Header,
     damaged,
@@ -121,6 +122,11 @@ def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str
     ]
     if any(code == _APP1 and b.startswith(_XMP_MORE) for code, b in blocks):
         losses.append((str(Note.XMP), "the part of XMP that is over 64 KB is not carried"))
+    several = (
+        mpf.pictures(b[len(mpf.MARK) :]) for code, b in blocks if code == _APP2 and b.startswith(mpf.MARK)
+    )
+    if (count := next(several, 0)) > 1:
+        losses.append((str(Note.PAGES), f"its MPF segment names {count} pictures, the first was read"))
     icc = _icc(parts)
     if parts and not icc:
         losses.append((str(Note.ICC), "its colour profile is not whole"))
