@@ -15,7 +15,7 @@ from PIL import Image
 from imgpipe.errors import ImageError
 from imgpipe.imaging.codecs import decode, inspect
 from imgpipe.imaging.codecs.containers import av1
-from tests import encoders
+from tests import encoders, readers
 from tests.good_files import good_files, saved
 
 
@@ -134,6 +134,46 @@ def test_alpha_of_a_picture_of_limited_range_is_of_full_range():
     data = saved(Image.fromarray(encoders.smooth(4)), "AVIF", quality=100, range="limited")
     (found,) = decode(data).frames
     assert np.abs(found[:, :, 3].astype(int) - encoders.smooth(4)[:, :, 3]).max() <= 1
+
+
+TRANSLUCENT = encoders.smooth(2)[:, :, [0, 0, 0, 1]]
+TRANSLUCENT[:4, :, 3] = 255
+
+
+def grey_with_alpha(pixels: Any = TRANSLUCENT, **options: Any) -> bytes:
+    return saved(Image.fromarray(pixels), "AVIF", quality=100, subsampling="4:0:0", **options)
+
+
+@pytest.mark.parametrize("range_", ["limited", "full"])
+def test_grey_with_alpha(range_):
+    (found,) = decode(grey_with_alpha(range=range_)).frames
+    assert found.shape == (40, 56, 4)
+    assert np.abs(found.astype(int) - TRANSLUCENT).max() <= 2
+
+
+def test_grey_with_alpha_and_metadata_is_turned_with_it():
+    data = grey_with_alpha(exif=encoders.exif(6, camera=b"x" * 499 + b"\0"))
+    picture = decode(metadata_behind(data, bytes(3) + b"\6Exif"))
+    wanted = np.rot90(TRANSLUCENT, -1).astype(int)
+    assert np.abs(picture.frames[0] - wanted).max() <= 2
+    assert len(picture.metadata.exif) > 500
+
+
+def test_grey_that_was_multiplied_by_alpha():
+    given = TRANSLUCENT.copy()
+    given[:, :, 3] |= 128
+    data = grey_with_alpha(given, alpha_premultiplied=True)
+    assert b"prem" in data
+    (found,) = decode(data).frames
+    assert np.abs(found.astype(int) - given).max() <= 3  # at half the alpha, a level that is stored is two
+    assert np.abs(found.astype(int) - readers.by_pillow(data)).max() <= 2
+
+
+def test_a_grey_film_with_alpha_is_refused():
+    frames = [Image.fromarray(np.roll(TRANSLUCENT, n, axis=1)) for n in (1, 2)]
+    data = grey_with_alpha(save_all=True, append_images=frames)
+    with pytest.raises(ImageError, match="not supported: a grey AVIF with alpha that is animated"):
+        decode(data)
 
 
 def metadata_behind(data: bytes, beginning: bytes) -> bytes:

@@ -16,6 +16,7 @@ TIFF where 0 is white, 16 bits                         inverted
 AVIF with EXIF behind its pixels: is none to it        the types of such items are overwritten
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 grey AVIF of limited range: white is 235               stretched
+grey AVIF with alpha: is not read                      each alone, then joined
 PNM: white is what it says, not 255                    read here
 BMP with masks: white of 5 bits is 248, no alpha is    read here
 BMP of OS/2 comes out grey                             read as colour
@@ -198,8 +199,11 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
         return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
-    if codec in (AVIF, JP2):
-        data = (avif if codec is AVIF else jp2).clean(data, header)
+    if codec is AVIF:
+        return _avif(data, header, whole)
+    if codec is JP2:
+        image = _one(jp2.clean(data, header), cv2.IMREAD_UNCHANGED, codec, header)
+        return [_stretched(image, 0, 2**header.bits - 1)]
     if whole:
         return _several(data, header)
     return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
@@ -289,6 +293,29 @@ def _gif(header: Header, whole: bool) -> Sequence[Image]:
     return animation.joined(frames, decoded, header.width, header.height)
 
 
+def _avif(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
+    """Colours come out of the decoder in full range, a grey picture as it is stored, and without alpha."""
+    details: avif.Details = header.details
+    white, given = 2**header.bits - 1, avif.clean(data, header)
+    frames = _several(given, header) if whole else [_one(given, cv2.IMREAD_UNCHANGED, AVIF, header)]
+    if details.limited and frames[0].ndim == 2:  # H.273, 8.3
+        frames = [_stretched(frame, 16 << header.bits - 8, 235 << header.bits - 8) for frame in frames]
+    else:
+        frames = [_stretched(frame, 0, white) for frame in frames]
+    if details.alpha is None:
+        return frames
+    given = avif.clean(data, header, details.alpha)
+    alpha = _stretched(_one(given, cv2.IMREAD_UNCHANGED, AVIF, header), 0, white)
+    return [_beside(frames[0], alpha, details.alpha.associated)]
+
+
+def _beside(grey: Image, alpha: Image, associated: bool) -> Image:
+    if grey.ndim != 2 or (alpha.shape, alpha.dtype) != (grey.shape, grey.dtype):
+        raise damaged("an alpha of another size or depth than its picture")
+    image = pixels.joined(grey, alpha)
+    return pixels.by_bands(pixels.straight, image) if associated else image
+
+
 def _bmp(data: bytes, header: Header) -> Image:
     if header.details.masks:
         return bitmap.decode(data, header)
@@ -335,19 +362,10 @@ def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
         if codec in (AVIF, JP2) and pixels.depth(image) != header.depth:
             raise damaged(f"{image.dtype.name} samples where {header.bits} bits were said")
-        if codec in (AVIF, JP2):
-            image = _stretched(image, *_ends(image, header, codec))
         image = upright(image, header.orientation)
     if wrong := pixels.problem(image):
         raise ImageError(Kind.UNREADABLE, f"pixels of an unknown kind: {wrong}")
     return image
-
-
-def _ends(image: Image, header: Header, codec: Codec) -> tuple[int, int]:
-    """The values of black and white in a file. Colours come out of the decoder in full range; H.273, 8.3."""
-    if codec is AVIF and header.details.limited and image.ndim == 2:
-        return 16 << header.bits - 8, 235 << header.bits - 8
-    return 0, 2**header.bits - 1
 
 
 def _stretched(image: Image, black: int, white: int) -> Image:

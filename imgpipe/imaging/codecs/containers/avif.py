@@ -49,6 +49,7 @@ _LARGER_MAX = 2  # times: some encoders pad
 _LARGER_FREE = 512 * 512  # pixels: tiles of a grid may be larger than what is shown of them
 _UNITS_FREE = 100_000  # units of AV1 in a file of any size: `limits.PAGES_MAX` frames of a few
 _USES_MAX = 2  # times a file's bytes may be decoded
+_REFERENCE_MAX = 1024  # bytes of one: an alpha is that of one picture
 _EXTENTS_MAX = 32_768  # pieces of all items together: a sound item has one; a piece can take no byte to say
 
 
@@ -56,20 +57,33 @@ _EXTENTS_MAX = 32_768  # pieces of all items together: a sound item has one; a p
 class Details:
     """What pixels are read by.
 
-    ``metadata``: where the types of items of metadata stand. ``limited``: black and white of a grey picture
-    are 16 and 235 of 8 bits (ITU-T H.273, 8.3), as in video.
+    ``hidden``: where types stand that a decoder must not find. ``limited``: black and white of a grey picture
+    are 16 and 235 of 8 bits (ITU-T H.273, 8.3), as in video. ``alpha``: that of a grey picture.
     """
 
-    metadata: tuple[int, ...]
+    hidden: tuple[int, ...]
     limited: bool = False
+    alpha: Alpha | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """The alpha of a picture: where the type of the reference to it stands, where the bytes of the numbers of
+    picture and alpha do in the list of places, and whether colours have been multiplied by it."""
+
+    reference: int
+    numbers: tuple[slice, slice]
+    associated: bool
 
 
 @dataclass(slots=True)
 class _Item:
-    """An item of the file: its type and where that stands, where its bytes are, and its properties."""
+    """An item of the file: its type and where that stands, where its bytes are and where that is told by its
+    number, and its properties."""
 
     kind: bytes = b""
     kind_at: int = 0
+    place: slice = field(default_factory=lambda: slice(0))
     content_type: bytes = b""
     extents: list[tuple[int, int]] = field(default_factory=list)
     properties: list[Box] = field(default_factory=list)
@@ -95,21 +109,27 @@ def header(data: bytes) -> Header:
         film = tracks(data, movie) if movie else []
         _agreed(data, film, found)
         _sized(data, items, film, found)
-        if found.grey and _limited(data, items, film):
-            found = replace(found, details=replace(found.details, limited=True))
+        if found.grey:
+            found = replace(found, details=_grey(data, items, film, found))
     durations = film[0].durations if film else ()
     return found if len(durations) < 2 else _moving(found, durations)
 
 
-def clean(data: bytes, found: Header) -> bytes:
-    """The file, without metadata that a decoder would find. Whether it is an AVIF, OpenCV decides by its
-    first 500 bytes, and takes it for none where all boxes lie in them, and EXIF or XMP does not."""
+def clean(data: bytes, found: Header, alpha: Alpha | None = None) -> bytes:
+    """The file, without metadata that a decoder would find; or with ``alpha`` for its picture.
+
+    Whether it is an AVIF, OpenCV decides by its first 500 bytes, and takes it for none where all boxes lie in
+    them, and EXIF or XMP does not. Grey with alpha it cannot read at all, but each of them alone.
+    """
     details: Details = found.details
-    if not details.metadata:
+    if not details.hidden:
         return data
     changed = bytearray(data)
-    for at in details.metadata:
+    for at in details.hidden:
         changed[at : at + 4] = _IGNORED
+    if alpha:  # what is of the same kind lies in each other's place
+        picture, other = alpha.numbers
+        changed[picture], changed[other] = changed[other], changed[picture]
     return bytes(changed)
 
 
@@ -141,6 +161,16 @@ def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None
                 raise damaged(f"{said.width}×{said.height} pixels where {found_said}")
             if said and said.bits != found.bits:
                 raise damaged(f"samples of {said.bits} bits where {found.bits} were said")
+
+
+def _grey(data: bytes, items: _Items, film: list[Track], found: Header) -> Details:
+    """What a grey picture is read by."""
+    details: Details = found.details
+    alpha = items.alpha() if found.alpha and not film else None
+    if found.alpha and not alpha:
+        raise unsupported("a grey AVIF with alpha that is animated or in tiles")
+    hidden = (*details.hidden, alpha.reference) if alpha else details.hidden
+    return Details(hidden, _limited(data, items, film), alpha)
 
 
 def _limited(data: bytes, items: _Items, film: list[Track]) -> bool:
@@ -248,8 +278,14 @@ class _Items:
         self._items: dict[int, _Item] = {}
         self._idat = first(meta, b"idat")
         self._extents = 0
+        self._references: list[tuple[Box, list[int]]] = []
         self.all_properties: list[Box] = []
-        readers = {b"iinf": self._kinds, b"iloc": self._places, b"iprp": self._properties}
+        readers = {
+            b"iinf": self._kinds,
+            b"iloc": self._places,
+            b"iprp": self._properties,
+            b"iref": self._refer,
+        }
         for box in meta:
             if box.kind in readers:
                 readers[box.kind](box)
@@ -257,8 +293,8 @@ class _Items:
         if primary is None:
             raise damaged("no primary picture")
         wide = data[primary.start] > 0
-        number = int.from_bytes(data[primary.start + 4 : primary.start + (8 if wide else 6)], "big")
-        self.primary = self._items.get(number, _Item())
+        self._number = int.from_bytes(data[primary.start + 4 : primary.start + (8 if wide else 6)], "big")
+        self.primary = self._items.get(self._number, _Item())
         for item in self._items.values():
             if any(start + size > len(data) for start, size in item.extents):
                 raise truncated(data)
@@ -291,6 +327,7 @@ class _Items:
             if at >= box.end:
                 raise damaged("a list of places ends early")
             item = self._item(int.from_bytes(data[at : at + wide], "big"))
+            item.place = slice(at, at + wide)
             at += wide
             inside = False
             if version:
@@ -338,6 +375,31 @@ class _Items:
                 at += 2 if long else 1
                 if 0 < number <= len(self.all_properties):
                     item.properties.append(self.all_properties[number - 1])
+
+    def _refer(self, box: Box) -> None:
+        """References of alpha with the numbers of the item each is from, and of those it is to."""
+        data = self._data
+        wide = 4 if data[box.start] else 2
+        for reference in within(data, box, 4):
+            if reference.kind not in (b"auxl", b"prem") or reference.end - reference.start > _REFERENCE_MAX:
+                continue
+            places = (reference.start, *range(reference.start + wide + 2, reference.end, wide))
+            numbers = [int.from_bytes(data[at : at + wide], "big") for at in places]
+            self._references.append((reference, numbers))
+
+    def alpha(self) -> Alpha | None:
+        """Of the primary picture, where it can be read in its place: where both are one piece of AV1."""
+        alone = {number for number, item in self._items.items() if item.kind == b"av01" and item.extents}
+        alphas = {n for n in alone if any(_is_alpha(self._data, box) for box in self._items[n].properties)}
+        for reference, (number, *others) in self._references:
+            at = reference.start - 4
+            if self._data[at : at + 4] != b"auxl" or number not in alphas or self._number not in others:
+                continue
+            pair = [self._number, number]
+            associated = any(r.kind == b"prem" and numbers == pair for r, numbers in self._references)
+            places = self.primary.place, self._items[number].place
+            return Alpha(at, places, associated) if self._number in alone else None
+        return None
 
     def coded(self) -> list[list[tuple[int, int]]]:
         """Where the pictures are, and parts of pictures: all that a decoder may be given."""
