@@ -130,6 +130,15 @@ def test_black_and_white_of_a_grey_film(change):
     assert np.abs(found[0].astype(int) - witness(data)).max() <= 1
 
 
+def test_bits_that_no_av1_has_are_refused():
+    """Where no configuration tells (a grid), `pixi` does: a version, the number of channels, bits of each."""
+    data = bytearray(grey().replace(b"av1C", b"free"))
+    assert inspect(bytes(data))[1].bits == data[data.index(b"pixi") + 9] == 8
+    data[data.index(b"pixi") + 9] = 1
+    with pytest.raises(ImageError, match="samples of 1 bits"):
+        inspect(bytes(data))
+
+
 def test_alpha_of_a_picture_of_limited_range_is_of_full_range():
     data = saved(Image.fromarray(encoders.smooth(4)), "AVIF", quality=100, range="limited")
     (found,) = decode(data).frames

@@ -188,7 +188,7 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 
 
 def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
+    """The pixels as they lie in the file, but for TIFF, which OpenCV always turns upright."""
     if codec is PNM:
         return [netpbm.decode(data, page) for page in (header.details if whole else header.details[:1])]
     if codec is PNG:

@@ -43,6 +43,7 @@ _TURNS = {
 _VISUAL = 78  # bytes of what a coded picture's entry says before the boxes in it: ISO/IEC 14496-12, 12.1.3
 _RANGE = 6  # byte of an nclx: after primaries, transfer and matrix, the flag for full range
 _DECODED = (b"av01", b"grid")
+_BITS = (8, 10, 12)
 _METADATA = (b"Exif", b"mime")
 _IGNORED = b"skip"  # a type of item that nobody has given a meaning
 _LARGER_MAX = 2  # times: some encoders pad
@@ -152,15 +153,15 @@ def _sized(data: bytes, items: _Items, film: list[Track], found: Header) -> None
         raise damaged("its pictures lie on top of each other")
     whole, units = found.width * found.height, _UNITS_FREE + parts_max(data)
     for extents in pieces:
-        for said in av1.sequences(_joined(data, extents)):
+        for sequence in av1.sequences(_joined(data, extents)):
             units -= 1
             if units < 0:
                 raise damaged("too many units of AV1")
-            if said and said.width * said.height > _LARGER_MAX * whole + _LARGER_FREE:
-                found_said = f"{found.width}×{found.height} were said"
-                raise damaged(f"{said.width}×{said.height} pixels where {found_said}")
-            if said and said.bits != found.bits:
-                raise damaged(f"samples of {said.bits} bits where {found.bits} were said")
+            if sequence and sequence.width * sequence.height > _LARGER_MAX * whole + _LARGER_FREE:
+                said = f"{found.width}×{found.height} were said"
+                raise damaged(f"{sequence.width}×{sequence.height} pixels where {said}")
+            if sequence and sequence.bits != found.bits:
+                raise damaged(f"samples of {sequence.bits} bits where {found.bits} were said")
 
 
 def _grey(data: bytes, items: _Items, film: list[Track], found: Header) -> Details:
@@ -179,10 +180,12 @@ def _limited(data: bytes, items: _Items, film: list[Track]) -> bool:
     code = _colr(data, within(data, entry, _VISUAL) if entry else items.primary.properties, b"nclx")
     if len(code) > _RANGE:
         return not code[_RANGE] & 0x80
-    pieces = [film[0].samples] if film else [items.primary.extents, *items.coded()]  # a grid has none itself
-    said = (one for extents in pieces for one in av1.sequences(_joined(data, extents[:1])) if one)
-    first_said = next(said, None)
-    return first_said is not None and first_said.limited
+    pieces = [film[0].samples[:1]] if film else [items.primary.extents, *items.coded()]  # a grid's are apart
+    for extents in pieces:
+        for sequence in av1.sequences(_joined(data, extents)):
+            if sequence:
+                return sequence.limited
+    return False
 
 
 def _joined(data: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
@@ -215,6 +218,8 @@ def _picture(data: bytes, items: _Items) -> Header:
         raise damaged("a picture without size")
     width, height = struct.unpack_from(">II", data, size.start + 4)
     bits, grey = _samples(data, properties)
+    if bits not in _BITS:
+        raise damaged(f"samples of {bits} bits")
     return Header(
         width,
         height,
