@@ -49,7 +49,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     Note.PAGES: (
         "has more pages than the first",
         "have more pages than the first",
-        "; --pages all keeps them",
+        "; --pages all keeps them, but for those of a JPEG",
     ),
     Note.TIMING: (
         "lost how long or how often its frames are shown",

@@ -219,6 +219,10 @@ def _avifs() -> Iterator[Good]:
     for name, pixels in (("colour", smooth[:, :, :3]), ("alpha", smooth)):
         data = saved(Image.fromarray(pixels), "AVIF", quality=95, subsampling="4:4:4")
         yield Good(f"{name}.avif", data, as_pillow_reads(data, "RGB" if name == "colour" else "RGBA"), 8)
+    for name, mode in (("luma", "L"), ("luma-alpha", "RGBA")):
+        image = Image.fromarray(smooth).convert(mode)
+        data = saved(image, "AVIF", quality=95, subsampling="4:0:0", range="limited")
+        yield Good(f"{name}.avif", data, as_pillow_reads(data, mode), 8)
     moving = saved(FRAMES[0], "AVIF", save_all=True, append_images=FRAMES[1:], duration=70, quality=95)
     yield Good("moving.avif", moving, as_pillow_reads(moving, "RGB"), 8)
 

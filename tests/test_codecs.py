@@ -186,6 +186,7 @@ def test_upright_of_an_upright_picture_is_that_picture():
 def test_a_file_cut_anywhere_is_truncated(suffix, colour8):
     data = encode(smooth(3), suffix)
     cuts = {*range(16, 64), *range(64, len(data), max(1, len(data) // 60)), *range(len(data) - 8, len(data))}
+    cuts -= {len(data) - 1} if suffix == "gif" else set()  # it lacks its trailer, and no pixel
     for cut in sorted(cuts):
         assert failure(data[:cut], colour8=colour8).kind is Kind.TRUNCATED, f"cut at {cut} of {len(data)}"
     assert decode(data, colour8=colour8).shape == (40, 56, 3)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from imgpipe.errors import ImageError
+from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging import codecs
+from imgpipe.imaging.codecs import Ceiling
+from imgpipe.imaging.processing import process
+from imgpipe.imaging.recipe import Recipe
 from tests import encoders, readers
 from tests.encoders import indices, noise, palette
-from tests.judges import check, refused
+from tests.judges import check, refused, rgb
 
 COLOUR, ALPHA = noise(3), noise(4)
 
@@ -193,8 +197,102 @@ def test_netpbm_with_odd_headers(name):
     check(*NETPBM[name])
 
 
+def pam(channels: int, lines: bytes) -> bytes:
+    head = b"P7\nWIDTH 30\nHEIGHT 20\nDEPTH %d\nMAXVAL 255\n%sENDHDR\n" % (channels, lines)
+    return head + bytes(noise(channels).tobytes())
+
+
+def shown(channels: int) -> Any:
+    pixels = noise(channels)
+    return pixels[:, :, [0, 0, 0, 1]] if channels == 2 else pixels
+
+
+KINDS = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}
+
+
+@pytest.mark.parametrize("channels", KINDS)
+@pytest.mark.parametrize("kind", ["CMYK", "XYZ", *KINDS.values()])
+def test_a_pam_is_read_as_what_it_says_or_not_at_all(kind, channels):
+    data = pam(channels, b"TUPLTYPE %s\n" % kind.encode())
+    if KINDS[channels] == kind:
+        check(data, shown(channels))
+    else:
+        assert refused(data) == f"not supported: a PAM of {kind} with {channels} channels"
+
+
+@pytest.mark.parametrize("channels", KINDS)
+def test_a_pam_that_does_not_say_what_it_is_is_read_by_its_channels(channels):
+    """Netpbm's page: then the type is empty, and any program has to know."""
+    check(pam(channels, b""), shown(channels))
+
+
+def test_lines_of_a_pam_s_type_are_joined():
+    message = refused(pam(4, b"TUPLTYPE RGB_ALPHA\nTUPLTYPE  premultiplied \n"))
+    assert message == "not supported: a PAM of RGB_ALPHA premultiplied with 4 channels"
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pfm(channels, order):
     pixels = noise(channels, "float32") * 4 - 1
     check(encoders.pfm(pixels, order), pixels)
+
+
+# --- pictures one behind the other ---------------------------------------------------------------
+
+PICTURES = [noise(3), noise(1, "uint16", (9, 5)), noise(4, size=(50, 7)), noise(1, size=(3, 3))]
+SEVERAL = b"".join(encoders.pam(p) if p.ndim == 3 and p.shape[2] == 4 else encoders.pnm(p) for p in PICTURES)
+
+
+def test_pictures_of_a_netpbm_file_are_pages():
+    first = codecs.decode(SEVERAL)
+    assert first.remarks == [("pages", "4 pages or frames, the first was read")]
+    assert np.array_equal(rgb(first.frames[0]), PICTURES[0])
+    every = codecs.decode(SEVERAL, pages="all")
+    assert (every.bits, every.remarks) == (16, [])
+    for found, wanted in zip(every.frames, PICTURES, strict=True):
+        assert found.dtype == wanted.dtype
+        assert np.array_equal(rgb(found), wanted)
+    with pytest.raises(ImageError, match="4 pages or frames, and the recipe says pages = error"):
+        codecs.decode(SEVERAL, pages="error")
+    recipe = replace(Recipe.from_options(["identity"], "tif"), pages="all")
+    outcome = process(SEVERAL, recipe, "pnm")
+    for number, wanted in enumerate(PICTURES):
+        assert np.array_equal(readers.tiff(outcome.data or b"", number), wanted), number
+
+
+def test_bitmaps_one_behind_the_other():
+    """Netpbm's page: 1 is black, and a row is filled to whole bytes."""
+    data = b"P4 9 2\n\x80\x00\x00\x80P4\n# c\n1 1\n\x80P4 8 1 \x0f"
+    wanted = [[[0] + [255] * 8, [255] * 8 + [0]], [[0]], [[255] * 4 + [0] * 4]]
+    assert [frame.tolist() for frame in codecs.decode(data, pages="all").frames] == wanted
+
+
+@pytest.mark.parametrize("pages", ["first", "all"])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (SEVERAL[:-1], Kind.TRUNCATED),
+        (encoders.pnm(noise(3)) + b"P6 ", Kind.TRUNCATED),
+        (encoders.pnm(noise(3)) + b"P6 x", Kind.UNREADABLE),
+        (encoders.pnm(noise(3)) + b"P7\n" + b"#\n" * 101 + encoders.pam(noise(3))[3:], Kind.UNREADABLE),
+        (b"P4 1 1 \0" * 10_001, Kind.TOO_LARGE),
+    ],
+)
+def test_a_second_picture_that_is_not_whole_is_told(data, kind, pages):
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(data, pages=pages)
+    assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("more", [b"\n", b"P", b"P6", b"P8 1 1 255 ", b"\nP4 1 1 \0", b"P2 1 1 255 0"])
+def test_what_is_no_picture_behind_one_is_left_alone(more):
+    found = codecs.decode(encoders.pnm(noise(3)) + more, pages="all")
+    assert (len(found.frames), found.remarks) == (1, [])
+
+
+def test_the_largest_picture_is_held_against_the_limit():
+    data = encoders.pnm(noise(1, size=(2, 2))) + encoders.pnm(noise(1, size=(90, 90)))
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(data, pages="all", ceiling=Ceiling(pixels=90 * 90))
+    assert caught.value.kind is Kind.TOO_LARGE

@@ -84,6 +84,7 @@ def test_other_kinds_of_jpeg(options):
     [
         (1, 0xC3, "lossless"),
         (1, 0xC9, "arithmetic"),
+        (1, 0xF7, "JPEG-LS"),
         (4, 12, "12 bits"),
         (6, 0, "does not say its size"),
         (9, 2, "2 components"),
@@ -225,6 +226,25 @@ def test_jpeg_2000_in_tiles_and_with_loss():
     check(by_pillow(COLOUR, "JPEG2000", tile_size=(16, 16)), COLOUR)
     data = by_pillow(smooth(3), "JPEG2000", irreversible=True, quality_layers=[4])
     check(data, np.asarray(readers.opened(data)), bound=1)
+
+
+@pytest.mark.parametrize("offset", [(7, 5), (1, 0), (0, 64)])
+def test_a_jpeg_2000_with_an_offset_is_refused(offset):
+    """ISO/IEC 15444-1, A.5.1: the far and the near corner of the picture on a grid. Pillow writes none."""
+    data = bytearray(by_pillow(COLOUR, "JPEG2000"))
+    at = data.index(b"\xff\x4f\xff\x51") + 8
+    struct.pack_into(">4I", data, at, 30 + offset[0], 20 + offset[1], *offset)
+    struct.pack_into(">2I", data, at + 16, 64, 128)  # a tile that holds it all
+    said = refused(bytes(data))
+    assert said == f"not supported: a JPEG 2000 that begins at {offset[0]}, {offset[1]} of its grid"
+
+
+@pytest.mark.parametrize("bits", [1, 7])
+def test_a_jpeg_2000_of_few_bits_is_refused(bits):
+    """Pillow writes none; whether its samples fit does not matter before they are decoded."""
+    data = bytearray(by_pillow(GREY, "JPEG2000"))
+    data[data.index(b"ihdr") + 4 + 10] = data[data.index(b"\xff\x4f\xff\x51") + 42] = bits - 1
+    assert refused(bytes(data)).startswith(f"not supported: a JPEG 2000 of {bits} bits")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import tifffile
 from PIL import Image
 
 from imgpipe.imaging import codecs
-from tests import encoders
+from imgpipe.imaging.processing import process
+from imgpipe.imaging.recipe import Recipe
+from tests import encoders, readers
 from tests.encoders import FILES, by_pillow, made, pixels_of
 
 SIZE = (40, 56)
@@ -101,17 +104,33 @@ def test_metadata_is_what_pillow_wrote(suffix):
         assert found.icc == profile
 
 
-def test_a_profile_in_jpeg_2000_is_read():
-    data = by_pillow(encoders.smooth(3), "JPEG2000")
-    profile = encoders.icc()
+@pytest.mark.parametrize(("channels", "space"), [(1, b"GRAY"), (3, b"RGB "), (4, b"RGB ")])
+def test_a_profile_in_jpeg_2000_is_read_without_a_warning(channels, space):
+    data = by_pillow(encoders.smooth(channels), "JPEG2000")
+    profile = encoders.icc(space)
+    changed = with_profile(data, profile)
+    assert inspected(changed).metadata.icc == profile
+    assert np.array_equal(codecs.decode(changed).frames[0], codecs.decode(data).frames[0])
+    outcome = process(changed, replace(Recipe.from_options(["identity"], "png"), strict=True), "jp2")
+    assert (outcome.failure, outcome.notes) == (None, ())
+    assert outcome.data is not None
+    assert readers.opened(outcome.data).info["icc_profile"] == profile
+
+
+def test_a_profile_for_other_channels_is_no_colour_space():
+    changed = with_profile(by_pillow(encoders.smooth(3), "JPEG2000"), encoders.icc(b"Lab "))
+    notes = process(changed, Recipe.from_options(["identity"], "png"), "jp2").notes
+    assert "unknown or unspecified color space" in dict(notes)["warning"]
+
+
+def with_profile(data: bytes, profile: bytes) -> bytes:
+    """A JPEG 2000 of Pillow's with a restricted profile in place of the number of a colour space."""
     box = (len(profile) + 11).to_bytes(4, "big") + b"colr\2\0\0" + profile
     start = data.index(b"colr") - 4
     size = int.from_bytes(data[start : start + 4], "big")
     head = data.index(b"jp2h") - 4
     whole = int.from_bytes(data[head : head + 4], "big") + len(box) - size
-    changed = data[:head] + whole.to_bytes(4, "big") + data[head + 4 : start] + box + data[start + size :]
-    assert inspected(changed).metadata.icc == profile
-    assert np.array_equal(codecs.decode(changed).frames[0], codecs.decode(data).frames[0])
+    return data[:head] + whole.to_bytes(4, "big") + data[head + 4 : start] + box + data[start + size :]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

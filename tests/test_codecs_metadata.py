@@ -205,6 +205,16 @@ def test_a_profile_that_lacks_a_part_is_told():
     assert done(data, "jpg").notes == (("icc", "its colour profile is not whole"),)
 
 
+@pytest.mark.parametrize("turned", [1, 6])
+def test_the_words_before_exif_in_a_jpeg_may_stand_in_a_png_too(turned):
+    data = source("png", _EXIF + encoders.exif(turned))
+    wanted = np.asarray(ImageOps.exif_transpose(readers.opened(data)))
+    assert np.array_equal(rgb(codecs.decode(data).frames[0]), wanted)
+    outcome = done(data, "png")
+    assert outcome.data is not None
+    assert dict(readers.chunks(outcome.data))[b"eXIf"] == encoders.exif(1)
+
+
 # --- what is no EXIF ----------------------------------------------------------------------------
 
 WHOLE = encoders.exif(6)

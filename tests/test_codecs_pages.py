@@ -360,6 +360,23 @@ def visible(pixels: Any) -> Any:
     return np.where(pixels[:, :, 3:] > 0, pixels, 0)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_gif_without_its_trailer_is_whole_and_one_within_a_block_is_not(count):
+    noisy = np.arange(600).reshape(SIZE) % 7, noise(3, size=(1, 256))[0]
+    whole = encoders.gif(SIZE, [(*noisy, 0, 0, 1, -1)] * 2)
+    assert codecs.decode(whole, pages="all").remarks == []
+    ends = [len(whole) - 1, whole.rindex(b"!\xf9")]  # after each frame; a control comes before the second
+    data = whole[: ends[-count]]
+    found = codecs.decode(data, pages="all")
+    assert [kind for kind, _ in found.remarks] == ["warning"]
+    assert len(found.frames) == count
+    wanted = np.asarray(readers.opened(data).convert("RGB"))
+    assert np.array_equal(rgb(found.frames[0])[:, :, :3], wanted)
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(data[:-1], pages="all")
+    assert caught.value.kind is Kind.TRUNCATED
+
+
 def gif_shown(frames: Any) -> list[Any]:
     """As browsers do it: the canvas is transparent at first, and where a frame is cleared.
 

@@ -73,7 +73,7 @@ def test_sums_in_words():
     counts = {"warning": 2, "pages": 12, "alpha": 1, "icc": 0}
     assert sentences(counts) == [
         "1 image lost its transparency: the output's format has none, or a step drops it",
-        "12 images have more pages than the first; --pages all keeps them",
+        "12 images have more pages than the first; --pages all keeps them, but for those of a JPEG",
         "2 images had decoder warnings (--json or -v names them)",
     ]
     for kind in Note:

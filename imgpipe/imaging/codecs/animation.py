@@ -34,7 +34,7 @@ def joined(frames: Sequence[Frame], decoded: Callable[[int], Image], width: int,
         shown.append(canvas.copy())
         if frame.disposal == _RESTORE and number:
             canvas[place] = before
-        elif frame.disposal in (_CLEAR, _RESTORE):  # before the first frame there was nothing to restore
+        elif frame.disposal in (_CLEAR, _RESTORE):  # before the first there was nothing: browsers clear, too
             canvas[place] = 0
     return shown
 

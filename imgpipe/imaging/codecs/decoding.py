@@ -13,7 +13,10 @@ PNG with one transparent colour                        compared with the pixels,
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
 TIFF where 0 is white, 16 bits                         inverted
+AVIF with EXIF behind its pixels: is none to it        the types of such items are overwritten
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
+grey AVIF of limited range: white is 235               stretched
+grey AVIF with alpha: is not read                      each alone, then joined
 PNM: white is what it says, not 255                    read here
 BMP with masks: white of 5 bits is 248, no alpha is    read here
 BMP of OS/2 comes out grey                             read as colour
@@ -32,7 +35,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import avif, gif, jp2, jpeg, png, tiff
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -105,8 +108,10 @@ def decode(
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
     bits, losses = header.bits, header.losses
-    if whole and codec is TIFF:  # of every page; the header tells of the first
-        bits, losses = max(page.bits for page in header.details), tiff.losses(header.details)
+    if whole and codec in (TIFF, PNM):  # of every page; the header tells of the first
+        bits = max(page.bits for page in header.details)
+    if whole and codec is TIFF:
+        losses = tiff.losses(header.details)
     picture = Picture(
         [_checked(frame, header, factor, codec) for frame in frames],
         header.durations if whole else (),
@@ -183,9 +188,9 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 
 
 def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
+    """The pixels as they lie in the file, but for TIFF, which OpenCV always turns upright."""
     if codec is PNM:
-        return [netpbm.decode(data, header)]
+        return [netpbm.decode(data, page) for page in (header.details if whole else header.details[:1])]
     if codec is PNG:
         return _png(header, whole)
     if codec is GIF:
@@ -194,6 +199,11 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
         return [_bmp(data, header)]
     if codec is TIFF:
         return _tiff(data, header, whole)
+    if codec is AVIF:
+        return _avif(data, header, whole)
+    if codec is JP2:
+        image = _one(jp2.clean(data, header), cv2.IMREAD_UNCHANGED, codec, header)
+        return [_stretched(image, 0, 2**header.bits - 1)]
     if whole:
         return _several(data, header)
     return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
@@ -283,6 +293,29 @@ def _gif(header: Header, whole: bool) -> Sequence[Image]:
     return animation.joined(frames, decoded, header.width, header.height)
 
 
+def _avif(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
+    """Colours come out of the decoder in full range, a grey picture as it is stored, and without alpha."""
+    details: avif.Details = header.details
+    white, given = 2**header.bits - 1, avif.clean(data, header)
+    frames = _several(given, header) if whole else [_one(given, cv2.IMREAD_UNCHANGED, AVIF, header)]
+    if details.limited and frames[0].ndim == 2:  # H.273, 8.3
+        frames = [_stretched(frame, 16 << header.bits - 8, 235 << header.bits - 8) for frame in frames]
+    else:
+        frames = [_stretched(frame, 0, white) for frame in frames]
+    if details.alpha is None:
+        return frames
+    given = avif.clean(data, header, details.alpha)
+    alpha = _stretched(_one(given, cv2.IMREAD_UNCHANGED, AVIF, header), 0, white)
+    return [_beside(frames[0], alpha, details.alpha.associated)]
+
+
+def _beside(grey: Image, alpha: Image, associated: bool) -> Image:
+    if grey.ndim != 2 or (alpha.shape, alpha.dtype) != (grey.shape, grey.dtype):
+        raise damaged("an alpha of another size or depth than its picture")
+    image = pixels.joined(grey, alpha)
+    return pixels.by_bands(pixels.straight, image) if associated else image
+
+
 def _bmp(data: bytes, header: Header) -> Image:
     if header.details.masks or header.details.runs:
         return bitmap.decode(data, header)
@@ -323,26 +356,28 @@ def _mended(image: Image, page: tiff.Page) -> Image:
 
 def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
     """What came out, upright. It must be of the size that the limits were held against."""
-    if codec is not TIFF:  # whose pages have been held against their own sizes, and turned
+    if codec not in (TIFF, PNM):  # whose pages are of the sizes they say each, and upright
         size = -(-header.width // factor), -(-header.height // factor)
         if image.shape[1::-1] != size:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")
         if codec in (AVIF, JP2) and pixels.depth(image) != header.depth:
             raise damaged(f"{image.dtype.name} samples where {header.bits} bits were said")
-        if codec in (AVIF, JP2) and header.bits not in (8, 16):
-            image = _stretched(image, header.bits)
         image = upright(image, header.orientation)
     if wrong := pixels.problem(image):
         raise ImageError(Kind.UNREADABLE, f"pixels of an unknown kind: {wrong}")
     return image
 
 
-def _stretched(image: Image, bits: int) -> Image:
-    """White as it is in memory: these decoders leave samples of 10 or 12 bits as they are."""
-    white = pixels.WHITE[pixels.depth(image)]
-    every = np.arange(np.iinfo(image.dtype).max + 1)  # a table: no pixel is ever a float64
-    scaled: Image = np.rint(every * (white / (2**bits - 1))).clip(0, white).astype(image.dtype)[image]
-    return scaled
+def _stretched(image: Image, black: int, white: int) -> Image:
+    """Black and white as they are in memory: these decoders leave samples of 10 or 12 bits, and grey ones of
+    limited range, as they are."""
+    brightest = int(pixels.WHITE[pixels.depth(image)])
+    if (black, white) == (0, brightest):
+        return image
+    every = np.arange(brightest + 1)  # a table: no pixel is ever a float64
+    scaled = np.rint((every - black) * (brightest / (white - black))).clip(0, brightest)
+    stretched: Image = scaled.astype(image.dtype)[image]
+    return stretched
 
 
 def _settle(picture: Picture, header: Header, codec: Codec, colour8: bool) -> None:

@@ -1,4 +1,5 @@
-"""AV1: size and depth of the frames of a bitstream. *AV1 Bitstream & Decoding Process Specification*, 5.
+"""AV1: size, depth and range of the frames of a bitstream. *AV1 Bitstream & Decoding Process
+Specification*, 5.
 
 An AVIF file says the size of a picture in a box, and its decoder believes the bitstream: a kilobyte that says
 16×16 makes it decode 8000×8000 and scale that down.
@@ -7,14 +8,25 @@ An AVIF file says the size of a picture in a box, and its decoder believes the b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from imgpipe.imaging.codecs.containers.header import damaged
 
 _SEQUENCE_HEADER = 1
 
 
-def sizes(data: bytes) -> Iterator[tuple[int, int, int] | None]:
-    """For each unit of a bitstream, width, height and bits of a sample if it is a sequence header.
+class Sequence(NamedTuple):
+    """What a sequence header says: pixels, bits of a sample, and whether a grey picture's black and white are
+    16 and 235 of 8 bits (H.273's limited range)."""
+
+    width: int
+    height: int
+    bits: int
+    limited: bool
+
+
+def sequences(data: bytes) -> Iterator[Sequence | None]:
+    """For each unit of a bitstream, what it says if it is a sequence header.
 
     Raises
     ------
@@ -28,7 +40,7 @@ def sizes(data: bytes) -> Iterator[tuple[int, int, int] | None]:
             at += 2 if head & 4 else 1
             size, at = _length(data, at) if head & 2 else (len(data) - at, at)
             is_header = head >> 3 & 15 == _SEQUENCE_HEADER
-            yield _size(_Bits(data[at : at + size])) if is_header else None
+            yield _sequence(_Bits(data[at : at + size])) if is_header else None
             at += size
     except IndexError:
         raise damaged("a unit of AV1 is longer than what it is in") from None
@@ -58,7 +70,7 @@ class _Bits:
         return self._value >> self._left & (1 << width) - 1
 
 
-def _size(bits: _Bits) -> tuple[int, int, int]:
+def _sequence(bits: _Bits) -> Sequence:
     profile, _, reduced = bits(3), bits(1), bits(1)  # the second: it is a still picture
     if reduced:
         bits(5)
@@ -67,7 +79,8 @@ def _size(bits: _Bits) -> tuple[int, int, int]:
     widths = bits(4) + 1, bits(4) + 1
     size = bits(widths[0]) + 1, bits(widths[1]) + 1
     _tools(bits, reduced)
-    return *size, _depth(bits, profile)
+    depth = _depth(bits, profile)
+    return Sequence(*size, depth, _limited(bits, profile))
 
 
 def _tools(bits: _Bits, reduced: int) -> None:
@@ -89,6 +102,15 @@ def _depth(bits: _Bits, profile: int) -> int:
     if not bits(1):
         return 8
     return 12 if profile == 2 and bits(1) else 10
+
+
+def _limited(bits: _Bits, profile: int) -> bool:
+    """Section 5.5.2. Of colours it is told after what they are, and nobody asks."""
+    if profile == 1 or not bits(1):
+        return False
+    if bits(1):  # primaries, transfer and matrix
+        bits(24)
+    return not bits(1)
 
 
 def _timing(bits: _Bits) -> tuple[int, int]:

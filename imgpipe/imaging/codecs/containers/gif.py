@@ -7,6 +7,7 @@ covers opaque. CompuServe, *Graphics Interchange Format, Version 89a*; Netscape'
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
@@ -60,12 +61,19 @@ class _Walk:
             frames=len(self._frames),
             durations=tuple(frame.duration for frame in self._frames) if animated else (),
             loops=self._loops,
-            losses=tuple(unread(note, "GIF") for note in self._held),
+            losses=tuple(self._losses()),
             details=self._frames,
         )
 
+    def _losses(self) -> Iterator[tuple[str, str]]:
+        yield from (unread(note, "GIF") for note in self._held)
+        if self._at == len(self._data):  # some writers leave it out
+            yield str(Note.WARNING), "it has no trailer: frames may be missing"
+
     def _block(self) -> bool:
         data, at = self._data, self._at
+        if at == len(data) and self._frames:
+            return False
         kind = data[at]
         if kind == _IMAGE:
             self._image()

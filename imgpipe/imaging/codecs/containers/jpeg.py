@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from imgpipe.errors import ImageError, Kind, Note
+from imgpipe.imaging.codecs.containers import mpf
 from imgpipe.imaging.codecs.containers.header import (
     Header,
     damaged,
@@ -13,14 +14,15 @@ from imgpipe.imaging.codecs.containers.header import (
     truncated,
     unsupported,
 )
-from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
+from imgpipe.imaging.codecs.containers.metadata import EXIF_PREFIX, Metadata, orientation
 
 # Not 0 (which stands for FF in pixels), nor markers without a length: TEM, RST, SOI.
 _MARKER = re.compile(rb"\xff[^\xff\x00\x01\xd0-\xd8]")
 _SOS, _APP1, _APP2, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xD9, 0xC2
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: what libjpeg decodes everywhere
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_LS = 0xF7  # the frame of JPEG-LS; ITU-T T.87, C.1.1
+_XMP, _ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 # A progressive picture has about ten scans. Each is a pass over all its pixels, up to 6 ns for each, and can
 # be 50 bytes long.
@@ -86,6 +88,8 @@ def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]], 
     """The frame's header with its kind, the APP1 and APP2 segments, and where the first scan's header is."""
     frame, blocks = None, []
     for code, start, end in _markers(data, 2):
+        if code == _LS:
+            raise unsupported("JPEG-LS")
         if code in _OTHER_FRAMES:
             raise unsupported("a lossless, hierarchical or arithmetic JPEG")
         if code in _FRAMES:
@@ -108,7 +112,7 @@ def _checked(frame: tuple[int, bytes] | None) -> tuple[int, bytes]:
 def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str, str]]]:
     exifs, xmps = (
         [b[len(prefix) :] for code, b in blocks if code == _APP1 and b.startswith(prefix)]
-        for prefix in (_EXIF, _XMP)
+        for prefix in (EXIF_PREFIX, _XMP)
     )
     parts = [b[len(_ICC) :] for code, b in blocks if code == _APP2 and b.startswith(_ICC) and len(b) > 14]
     losses = [
@@ -118,6 +122,11 @@ def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str
     ]
     if any(code == _APP1 and b.startswith(_XMP_MORE) for code, b in blocks):
         losses.append((str(Note.XMP), "the part of XMP that is over 64 KB is not carried"))
+    several = (
+        mpf.pictures(b[len(mpf.MARK) :]) for code, b in blocks if code == _APP2 and b.startswith(mpf.MARK)
+    )
+    if (count := next(several, 0)) > 1:
+        losses.append((str(Note.PAGES), f"its MPF segment names {count} pictures, the first was read"))
     icc = _icc(parts)
     if parts and not icc:
         losses.append((str(Note.ICC), "its colour profile is not whole"))
@@ -140,7 +149,7 @@ def with_metadata(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     """An encoded JPEG with these blocks in it, and the names of those that do not fit into its segments."""
     kept, lost = [], []
     for name, code, prefix, block in (
-        ("exif", _APP1, _EXIF, metadata.exif),
+        ("exif", _APP1, EXIF_PREFIX, metadata.exif),
         ("xmp", _APP1, _XMP, metadata.xmp),
     ):
         if len(prefix) + len(block) > _SEGMENT_MAX:

@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Literal
 
+EXIF_PREFIX = b"Exif\0\0"  # stands before the block in a JPEG; some writers keep it elsewhere, too
 EXIF_ORIENTATION = 0x0112  # EXIF 2.3, table 4
 _SHORT, _LONG = 3, 4
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)([1-8])(?=\s*[\"'<])")

@@ -24,7 +24,7 @@ from imgpipe.imaging.codecs.containers.header import (
     unread,
     unsupported,
 )
-from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
+from imgpipe.imaging.codecs.containers.metadata import EXIF_PREFIX, Metadata, orientation
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
@@ -77,7 +77,9 @@ def header(data: bytes) -> Header:
     """
     chunks = _Walk(data).chunks
     width, height, bits, colour_type, *_ = _ihdr(chunks.ihdr)
-    metadata = Metadata(chunks.kept.get(b"eXIf", b""), _icc(chunks), chunks.kept.get(b"iTXt", b""))
+    metadata = Metadata(
+        chunks.kept.get(b"eXIf", b"").removeprefix(EXIF_PREFIX), _icc(chunks), chunks.kept.get(b"iTXt", b"")
+    )
     animated = len(chunks.frames) > 1 or chunks.apart
     return Header(
         width,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from imgpipe import limits
+from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging.codecs.containers.header import Header, damaged, truncated, unsupported
 
 _BLANK = rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])+"
@@ -12,8 +14,19 @@ _WORD = re.compile(_BLANK + rb"([0-9]{1,10})")
 _END = re.compile(rb"[ \t\r\n\v\f]|#[^\r\n]*[\r\n]")
 _PFM = re.compile(rb"P[Ff]\s+([0-9]{1,10})\s+([0-9]{1,10})\s+([-+.0-9eE]{1,20})\s")
 _PAM_LINE = re.compile(rb"([^\n]{0,200})\n")
+_KIND = b"TUPLTYPE"
+#: What a PAM says its samples are, by how many a pixel has; where it says nothing, their number tells.
+_KINDS = {
+    1: (b"", b"GRAYSCALE", b"BLACKANDWHITE"),
+    2: (b"", b"GRAYSCALE_ALPHA", b"BLACKANDWHITE_ALPHA"),
+    3: (b"", b"RGB"),
+    4: (b"", b"RGB_ALPHA"),
+}
+_LINES_MAX = 100  # of a PAM's header: there are seven, and comments
 _HEAD_MAX = 4096  # bytes of a header with its comments
 ASCII, _BITMAP = (b"P1", b"P2", b"P3"), (b"P1", b"P4")
+_RAW = (b"P4", b"P5", b"P6", b"P7")  # a file may hold several of these, one behind the other
+_MORE = re.compile(rb"P[4-7][ \t\r\n\v\f#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +43,44 @@ class Layout:
 
 
 def header(data: bytes) -> Header:
-    """What the header says.
+    """What the headers say. The size is that of the largest picture, ``details`` the `Header` of each.
 
     Raises
     ------
     ImageError
         ``truncated`` or ``unreadable``.
     """
-    magic = data[:2]
+    page, end = _page(data, 0)
+    pages = [page]
+    while page.details.magic in _RAW and _MORE.match(data, end):
+        if len(pages) >= limits.PAGES_MAX:
+            raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} pictures")
+        page, end = _page(data, end)
+        pages.append(page)
+    largest = max(pages, key=lambda page: page.width * page.height)
+    return replace(
+        pages[0], width=largest.width, height=largest.height, frames=len(pages), details=tuple(pages)
+    )
+
+
+def _page(data: bytes, at: int) -> tuple[Header, int]:
+    """The picture that begins there, with its `Layout`, and where its samples end at the earliest."""
+    magic = data[at : at + 2]
     if magic == b"P7":
-        width, height, layout = _pam(data)
+        width, height, layout = _pam(data, at)
     elif magic in (b"PF", b"Pf"):
         width, height, layout = _pfm(data)
     else:
-        width, height, layout = _pnm(data)
+        width, height, layout = _pnm(data, at)
     floating = magic in (b"PF", b"Pf")
     if not width or not height:
         raise damaged("a picture without size")
-    if len(data) - layout.start < _bytes_min(width, height, layout, floating):
+    end = layout.start + _bytes_min(width, height, layout, floating)
+    if end > len(data):
         raise truncated(data)
     bits = 32 if floating else 16 if layout.white > 255 else 8
     grey, alpha = layout.samples < 3, layout.samples in (2, 4)
-    return Header(width, height, bits, floating, grey=grey, alpha=alpha, details=layout)
+    return Header(width, height, bits, floating, grey=grey, alpha=alpha, details=layout), end
 
 
 def _bytes_min(width: int, height: int, layout: Layout, floating: bool) -> int:
@@ -64,17 +93,17 @@ def _bytes_min(width: int, height: int, layout: Layout, floating: bool) -> int:
     return width * height * layout.samples * (4 if floating else 2 if layout.white > 255 else 1)
 
 
-def _pnm(data: bytes) -> tuple[int, int, Layout]:
-    magic, at, found = data[:2], 2, []
+def _pnm(data: bytes, start: int) -> tuple[int, int, Layout]:
+    magic, at, found = data[start : start + 2], start + 2, []
     for _ in range(2 if magic in _BITMAP else 3):
-        match = _WORD.match(data, at, _HEAD_MAX)
+        match = _WORD.match(data, at, start + _HEAD_MAX)
         if match is None:
             raise truncated(data) if _only_blank(data, at) else damaged("its header has no number there")
         found.append(int(match[1]))
         at = match.end()
     width, height, white = (*found, 1)[:3]
-    start = _after_blank(data, at)
-    return width, height, Layout(magic, start, 3 if magic in (b"P3", b"P6") else 1, _white(white))
+    samples_at = _after_blank(data, at)
+    return width, height, Layout(magic, samples_at, 3 if magic in (b"P3", b"P6") else 1, _white(white))
 
 
 def _after_blank(data: bytes, at: int) -> int:
@@ -87,7 +116,7 @@ def _after_blank(data: bytes, at: int) -> int:
 
 def _only_blank(data: bytes, at: int) -> bool:
     rest = data[at : at + _HEAD_MAX]
-    return len(data) < _HEAD_MAX and re.fullmatch(rb"[\s0-9]{0,40}(?:#[^\r\n]*)?", rest) is not None
+    return len(data) - at < _HEAD_MAX and re.fullmatch(rb"[\s0-9]{0,40}(?:#[^\r\n]*)?", rest) is not None
 
 
 def _white(value: int) -> int:
@@ -96,23 +125,33 @@ def _white(value: int) -> int:
     return value
 
 
-def _pam(data: bytes) -> tuple[int, int, Layout]:
-    fields: dict[bytes, bytes] = {}
-    at = 3
-    while b"ENDHDR" not in fields:
-        match = _PAM_LINE.match(data, at)
-        if match is None or at > _HEAD_MAX:
-            raise truncated(data) if len(data) - at < 200 else damaged("its header does not end")
-        name, _, value = match[1].strip().partition(b" ")
-        fields[name] = value.strip()
-        at = match.end()
+def _pam(data: bytes, start: int) -> tuple[int, int, Layout]:
+    fields, at = _pam_lines(data, start + 3)
     try:
         width, height, samples, white = (int(fields[n]) for n in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
     except (KeyError, ValueError):
         raise damaged("its header lacks width, height, depth or largest value") from None
     if not 1 <= samples <= 4 or not 0 < width < 2**31 or not 0 < height < 2**31:
         raise unsupported(f"a PAM of {width}×{height} with {samples} channels")
+    if (kind := fields.get(_KIND, b"")) not in _KINDS[samples]:
+        raise unsupported(f"a PAM of {kind.decode('ascii', 'replace')[:40]} with {samples} channels")
     return width, height, Layout(b"P7", at, samples, _white(white))
+
+
+def _pam_lines(data: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
+    """The fields of a header, and where it ends. All lines of the type are one."""
+    fields: dict[bytes, bytes] = {}
+    for _ in range(_LINES_MAX):
+        match = _PAM_LINE.match(data, at)
+        if match is None:
+            raise truncated(data) if len(data) - at < 200 else damaged("a line of its header does not end")
+        at = match.end()
+        name, _, value = match[1].strip().partition(b" ")
+        if name == b"ENDHDR":
+            return fields, at
+        more = name == _KIND and name in fields
+        fields[name] = fields[name] + b" " + value.strip() if more else value.strip()
+    raise damaged("its header does not end")
 
 
 def _pfm(data: bytes) -> tuple[int, int, Layout]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 from imgpipe import limits
 from imgpipe.imaging.codecs.containers.header import Header, damaged, parts_max, reading, truncated
-from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
+from imgpipe.imaging.codecs.containers.metadata import EXIF_PREFIX, Metadata, orientation
 
 _ICC, _ALPHA, _EXIF, _XMP = 0x20, 0x10, 0x08, 0x04  # flags of VP8X
-_EXIF_PREFIX = b"Exif\0\0"  # some writers keep what JPEG puts before the block
 
 
 def header(data: bytes) -> Header:
@@ -32,7 +31,7 @@ def _header(data: bytes) -> Header:
     chunks = list(_chunks(data, 12, 8 + size))
     by_name = {name: data[start:end] for name, start, end in reversed(chunks)}
     width, height, alpha = _picture(data, chunks, by_name)
-    exif = by_name.get(b"EXIF", b"").removeprefix(_EXIF_PREFIX)
+    exif = by_name.get(b"EXIF", b"").removeprefix(EXIF_PREFIX)
     metadata = Metadata(exif, by_name.get(b"ICCP", b""), by_name.get(b"XMP ", b""))
     frames = [(start, end) for name, start, end in chunks if name == b"ANMF"]
     loops = int.from_bytes(by_name[b"ANIM"][4:6], "little") if len(by_name.get(b"ANIM", b"")) >= 6 else 0
