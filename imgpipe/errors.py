@@ -58,6 +58,7 @@ class Note(StrEnum):
     EXIF = "exif"  # … this was not carried over,
     ICC = "icc"  # … or this, or what a file says of its colours instead of a profile,
     XMP = "xmp"  # … or this
+    IPTC = "iptc"  # … or this
     COLOURS = "colours"  # converted without the colour profile they were meant for (CMYK)
     PAGES = "pages"  # the file has more pages or frames than were read
     TIMING = "timing"  # frames lost how long each is shown, or how often all are

@@ -41,6 +41,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         f"{_NOT_CARRIED}, or pixels became others than it is for; colours may look different",
     ),
     Note.XMP: ("lost its XMP data", "lost their XMP data", _NOT_CARRIED),
+    Note.IPTC: ("lost its IPTC data", "lost their IPTC data", _NOT_CARRIED),
     Note.COLOURS: (
         "was converted without the colour profile it was meant for",
         "were converted without the colour profiles they were meant for",

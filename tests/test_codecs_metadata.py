@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ImageOps
+from PIL import ImageOps, IptcImagePlugin
 
 from imgpipe.imaging import codecs
 from imgpipe.imaging.processing import Outcome, process
@@ -150,6 +150,46 @@ def test_only_the_orientation_of_exif_is_changed():
         after = blocks(done(source("png", before), "png").data)[0]
         assert len(before) == len(after)
         assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+
+
+IPTC = b"\x1c\2\x78\0\7Harbour\x1c\2\x50\0\3Ann"  # caption, byline
+
+
+def with_iptc(*resources: bytes) -> bytes:
+    data = by_pillow(PICTURE, "JPEG")
+    return encoders.with_segments(data, *(segment(0xED, b"Photoshop 3.0\0" + each) for each in resources))
+
+
+def resource(number: int, block: bytes, name: bytes = b"\0\0") -> bytes:
+    head = b"8BIM" + struct.pack(">H", number) + name + struct.pack(">I", len(block))
+    return head + block + b"\0" * (len(block) % 2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_iptc(resource(0x404, IPTC)),
+        with_iptc(resource(0x3ED, bytes(16)) + resource(0x404, IPTC, b"\3abc") + resource(0x40B, b"url")),
+        with_iptc(resource(0x3ED, b"odd") + resource(0x404, IPTC)[:20], resource(0x404, IPTC)[20:]),
+    ],
+    ids=["alone", "among others", "in two segments"],
+)
+def test_iptc_goes_from_jpeg_to_jpeg(data):
+    outcome = done(data, "jpg", "jpg")
+    assert outcome.notes == ()
+    image: Any = readers.opened(outcome.data or b"")
+    assert image.info["photoshop"] == {0x404: IPTC}
+    assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"Harbour", (2, 80): b"Ann"}
+    assert [kind for kind, _ in done(data, "jpg", "png").notes] == ["iptc"]
+    stripped = done(data, "jpg", "jpg", metadata="strip")
+    assert (stripped.notes, b"Harbour" in (stripped.data or b"")) == ((), False)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"8BIM", b"8BIM\4\4\0\0\0\0\xff\xff" + IPTC, b"8BI" + resource(0x404, IPTC), b""]
+)
+def test_iptc_that_is_none_is_left(damage):
+    assert done(with_iptc(damage), "jpg", "png").notes == ()
 
 
 @pytest.mark.parametrize("suffix", [*CARRY, "avif"])

@@ -104,7 +104,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--metadata",
         type=click.Choice(METADATA),
-        help=f"Whether EXIF, colour profile and XMP are carried over.  [default: {METADATA[0]}]",
+        help=f"Whether EXIF, colour profile, XMP and IPTC are carried over.  [default: {METADATA[0]}]",
     ),
     click.option(
         "--pages",

@@ -32,7 +32,7 @@ else:
 
 _T = TypeVar("_T")
 _DEFAULT = Ceiling()
-_METADATA = (Note.EXIF, Note.ICC, Note.XMP)
+_METADATA = (Note.EXIF, Note.ICC, Note.XMP, Note.IPTC)
 
 
 def prepare() -> None:

@@ -114,7 +114,7 @@ OPTIONS: tuple[Option, ...] = (
         "metadata",
         "output",
         METADATA[0],
-        "whether EXIF, colour profile and XMP are carried over",
+        "whether EXIF, colour profile, XMP and IPTC are carried over",
         _word_of("metadata", METADATA),
         {"enum": list(METADATA)},
     ),

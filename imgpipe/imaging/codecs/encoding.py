@@ -111,7 +111,7 @@ def _losses(picture: Picture, frames: list[Image], format_: Codec) -> list[Remar
 def _carried(metadata: Metadata, frame: Image, format_: Codec, remarks: list[Remark]) -> Metadata:
     """What of it the format can carry, and is true of these pixels."""
     kept = metadata
-    for name in ("exif", "icc", "xmp"):
+    for name in ("exif", "icc", "xmp", "iptc"):
         if getattr(kept, name) and name not in format_.carries:
             remarks.append((name, f"{name.upper()} is lost: {format_.name} is written without it"))
             kept = replace(kept, **{name: b""})

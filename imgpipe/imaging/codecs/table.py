@@ -42,7 +42,7 @@ class Codec:
     best : int
         What stands for a quality of 100: for WebP and AVIF it is without loss.
     carries : tuple of str
-        Of ``exif``, ``icc``, ``xmp``.
+        Of ``exif``, ``icc``, ``xmp``, ``iptc``.
     frames, timed : bool
         Whether it keeps several, and how long each is shown.
     """
@@ -66,7 +66,7 @@ class Codec:
     timed: bool = False
 
 
-_ALL_METADATA = ("exif", "icc", "xmp")
+_METADATA = ("exif", "icc", "xmp")
 _WHOLE = ("uint8", "uint16")
 
 # Sides: libjpeg's JPEG_MAX_DIMENSION, libwebp's WEBP_MAX_DIMENSION; GIF has 16 bits, libavif 16 bits. OpenCV
@@ -80,7 +80,7 @@ JPEG = Codec(
     alpha=False,
     side_max=65_500,
     quality="IMWRITE_JPEG_QUALITY",
-    carries=_ALL_METADATA,
+    carries=(*_METADATA, "iptc"),
 )
 PNG = Codec(
     "png",
@@ -89,7 +89,7 @@ PNG = Codec(
     png.header,
     ("png", "apng"),
     depths=_WHOLE,
-    carries=_ALL_METADATA,
+    carries=_METADATA,
     frames=True,
     timed=True,
 )
@@ -103,7 +103,7 @@ WEBP = Codec(
     side_max=16_383,
     quality="IMWRITE_WEBP_QUALITY",
     best=101,
-    carries=_ALL_METADATA,
+    carries=_METADATA,
     frames=True,
     timed=True,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers import mpf
+from imgpipe.imaging.codecs.containers import mpf, photoshop
 from imgpipe.imaging.codecs.containers.header import (
     Header,
     damaged,
@@ -18,7 +19,7 @@ from imgpipe.imaging.codecs.containers.metadata import EXIF_PREFIX, Metadata, or
 
 # Not 0 (which stands for FF in pixels), nor markers without a length: TEM, RST, SOI.
 _MARKER = re.compile(rb"\xff[^\xff\x00\x01\xd0-\xd8]")
-_SOS, _APP1, _APP2, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xD9, 0xC2
+_SOS, _APP1, _APP2, _APP13, _EOI, _PROGRESSIVE = 0xDA, 0xE1, 0xE2, 0xED, 0xD9, 0xC2
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive: what libjpeg decodes everywhere
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _LS = 0xF7  # the frame of JPEG-LS; ITU-T T.87, C.1.1
@@ -50,7 +51,7 @@ def header(data: bytes) -> Header:
     metadata, losses = _metadata(blocks)
     if components == 4:
         losses.append((str(Note.COLOURS), "converted from CMYK without a colour profile"))
-        metadata = Metadata(metadata.exif, b"", metadata.xmp)
+        metadata = replace(metadata, icc=b"")
     return Header(
         width,
         height,
@@ -85,7 +86,7 @@ def _markers(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]], int]:
-    """The frame's header with its kind, the APP1 and APP2 segments, and where the first scan's header is."""
+    """The frame's header with its kind, the segments of metadata, and where the first scan's header is."""
     frame, blocks = None, []
     for code, start, end in _markers(data, 2):
         if code == _LS:
@@ -94,7 +95,7 @@ def _segments(data: bytes) -> tuple[tuple[int, bytes], list[tuple[int, bytes]], 
             raise unsupported("a lossless, hierarchical or arithmetic JPEG")
         if code in _FRAMES:
             frame = code, data[start:end]
-        elif code in (_APP1, _APP2):
+        elif code in (_APP1, _APP2, _APP13):
             blocks.append((code, data[start:end]))
         elif code == _SOS and end <= len(data):
             return _checked(frame), blocks, start
@@ -130,7 +131,11 @@ def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str
     icc = _icc(parts)
     if parts and not icc:
         losses.append((str(Note.ICC), "its colour profile is not whole"))
-    return Metadata(next(iter(exifs), b""), icc, next(iter(xmps), b"")), losses
+    resources = [
+        b[len(photoshop.MARK) :] for code, b in blocks if code == _APP13 and b.startswith(photoshop.MARK)
+    ]
+    metadata = Metadata(next(iter(exifs), b""), icc, next(iter(xmps), b""), photoshop.iptc(resources))
+    return metadata, losses
 
 
 def _icc(parts: list[bytes]) -> bytes:
@@ -148,14 +153,15 @@ def is_whole(data: bytes) -> bool:
 def with_metadata(data: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
     """An encoded JPEG with these blocks in it, and the names of those that do not fit into its segments."""
     kept, lost = [], []
-    for name, code, prefix, block in (
-        ("exif", _APP1, EXIF_PREFIX, metadata.exif),
-        ("xmp", _APP1, _XMP, metadata.xmp),
+    for name, code, block, content in (
+        ("exif", _APP1, metadata.exif, EXIF_PREFIX + metadata.exif),
+        ("xmp", _APP1, metadata.xmp, _XMP + metadata.xmp),
+        ("iptc", _APP13, metadata.iptc, photoshop.segment(metadata.iptc)),
     ):
-        if len(prefix) + len(block) > _SEGMENT_MAX:
+        if len(content) > _SEGMENT_MAX:
             lost.append(name)
         elif block:
-            kept.append(_segment(code, prefix + block))
+            kept.append(_segment(code, content))
     parts = [metadata.icc[at : at + _ICC_PART] for at in range(0, len(metadata.icc), _ICC_PART)]
     if len(parts) > 255:
         lost.append("icc")

@@ -1,4 +1,4 @@
-"""EXIF, ICC and XMP: bytes that go with a picture, and the few fields in them that must follow its pixels.
+"""EXIF, ICC, XMP, IPTC: bytes that go with a picture, and the few fields in them that must follow its pixels.
 
 They are carried as they are, but for orientation: once it is applied, tag 0x0112 (and ``tiff:Orientation`` of
 XMP, which some readers ask first) is 1, or the next reader would turn the picture again. A colour profile is
@@ -23,12 +23,14 @@ _SPACES = {b"GRAY": 1, b"RGB ": 3}  # ICC.1:2022, table 19
 class Metadata:
     """Blocks of bytes, each empty where there is none.
 
-    ``exif`` is a TIFF directory, beginning with its byte order; ``icc`` a profile; ``xmp`` a packet of XML.
+    ``exif`` is a TIFF directory, beginning with its byte order; ``icc`` a profile; ``xmp`` a packet of XML;
+    ``iptc`` records of the Information Interchange Model.
     """
 
     exif: bytes = b""
     icc: bytes = b""
     xmp: bytes = b""
+    iptc: bytes = b""
 
     def upright(self) -> Metadata:
         """The same for a picture whose orientation has been applied."""

@@ -37,7 +37,14 @@ _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _OF_FRAMES = {b"acTL", b"fcTL", b"fdAT"}
 _HOLDING = {b"eXIf": Note.EXIF, b"iCCP": Note.ICC}
 # ImageMagick's, from before there was eXIf: text, in hexadecimal digits. Browsers do not read it, either.
-_OLD = {b"exif": Note.EXIF, b"APP1": Note.EXIF, b"icc": Note.ICC, b"icm": Note.ICC, b"xmp": Note.XMP}
+_OLD = {
+    b"exif": Note.EXIF,
+    b"APP1": Note.EXIF,
+    b"icc": Note.ICC,
+    b"icm": Note.ICC,
+    b"xmp": Note.XMP,
+    b"iptc": Note.IPTC,
+}
 _OLD_PREFIX = b"Raw profile type "
 
 
