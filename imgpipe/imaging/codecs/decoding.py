@@ -12,6 +12,7 @@ GIF: frames are joined wrong                           the same, with a GIF of e
 PNG with one transparent colour                        compared with the pixels, as alpha
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
+TIFF in tiles: each is turned in its own place         given as upright, turned here
 TIFF where 0 is white, 16 bits                         inverted
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 PNM: white is what it says, not 255                    read here
@@ -32,7 +33,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff, tiff_pages
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -183,7 +184,7 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 
 
 def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    """The pixels as they are stored, but for TIFF, which OpenCV always turns upright."""
+    """The pixels as they are stored, but for TIFF, whose pages are turned upright, each by its own tag."""
     if codec is PNM:
         return [netpbm.decode(data, header)]
     if codec is PNG:
@@ -291,17 +292,16 @@ def _bmp(data: bytes, header: Header) -> Image:
 
 def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     wanted = header.details if whole else header.details[:1]
-    found = [_page(*alone) for alone in tiff.alone(data, wanted)]
-    if tiff.ORIENTATION not in wanted[0].entries:  # it stands in XMP, where OpenCV does not look
-        found[0] = upright(found[0], header.orientation)
-    return found
+    turned = [header.orientation, *(page.turned for page in wanted[1:])]  # XMP is read of the first alone
+    found = (_page(page, alone) for page, alone in tiff_pages.alone(data, wanted))
+    return [upright(image, number) for image, number in zip(found, turned, strict=True)]
 
 
 def _page(page: tiff.Page, alone: bytes | bytearray) -> Image:
     image: Image | None = cv2.imdecode(np.frombuffer(alone, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise damaged("its TIFF data cannot be decoded")
-    if sorted(image.shape[:2]) != sorted((page.width, page.height)):  # turned by a quarter, perhaps
+    if image.shape[:2] != (page.height, page.width):
         raise damaged("a page that is not as large as it says")
     return _mended(image, page)
 
@@ -323,7 +323,7 @@ def _mended(image: Image, page: tiff.Page) -> Image:
 
 def _checked(image: Image, header: Header, factor: int, codec: Codec) -> Image:
     """What came out, upright. It must be of the size that the limits were held against."""
-    if codec is not TIFF:  # whose pages have been held against their own sizes, and turned
+    if codec is not TIFF:  # whose pages have been held against their own sizes and turned by their own tags
         size = -(-header.width // factor), -(-header.height // factor)
         if image.shape[1::-1] != size:
             raise damaged(f"{image.shape[1]}×{image.shape[0]} pixels where {size[0]}×{size[1]} were said")

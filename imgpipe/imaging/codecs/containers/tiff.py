@@ -13,7 +13,7 @@ about once, and no other is read (`Reader`, `_within_reason`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imgpipe import limits
@@ -101,6 +101,7 @@ class Page:
     packing: int
     apart: bool
     tile: int  # bytes of one, 0 for none
+    turned: int  # 0 where its tag does not say
 
     @property
     def colours(self) -> int:
@@ -176,6 +177,10 @@ class Reader:
         if self._left < 0:
             raise damaged("its directories or their fields lie on top of each other")
 
+    def field(self, entry: Entry) -> bytes:
+        """A field as it stands in the directory; its values may be elsewhere."""
+        return self.data[entry.field : entry.field + (20 if self.big else 12)]
+
     def octets(self, entry: Entry | None) -> bytes:
         if entry is None or entry.count > limits.METADATA_MAX:
             return b""
@@ -200,7 +205,6 @@ def header(data: bytes) -> Header:
         metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
         if first.photometric == CMYK:
             metadata = Metadata(b"", b"", metadata.xmp)
-        turned = reader.values(entries.get(ORIENTATION), (orientation(metadata),))[:1]
     for page in shown:
         _readable(page)
     largest = max(shown, key=lambda page: page.width * page.height)
@@ -212,7 +216,7 @@ def header(data: bytes) -> Header:
         grey=first.colours == 1,
         alpha=first.alpha,
         frames=len(shown),
-        orientation=turned[0] if turned and 1 <= turned[0] <= 8 else 1,
+        orientation=first.turned or orientation(metadata),
         metadata=metadata,
         losses=losses([first]),
         details=shown,
@@ -259,7 +263,13 @@ def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
         values(PACKING, _UNPACKED)[0],
         apart,
         area * bits[0] * (1 if apart else samples) // 8,
+        _turned(values(ORIENTATION, 0)[0]) if ORIENTATION in entries else 0,
     )
+
+
+def _turned(said: int) -> int:
+    """An orientation that is none of TIFF 6.0, section 8, is upright: Pillow and libvips do the same."""
+    return said if 1 <= said <= 8 else 1
 
 
 def _whole(reader: Reader, page: Page) -> int:
@@ -348,38 +358,7 @@ def _losses(page: Page) -> list[tuple[str, str]]:
     return losses
 
 
-# --- what OpenCV is given -----------------------------------------------------------------------
-
-
-def alone(data: bytes, wanted: Sequence[Page]) -> Iterator[tuple[Page, bytes | bytearray]]:
-    """Each of these pages as the first of a file, good until the next one is asked for.
-
-    OpenCV would decode all pages of a file to get at one behind the first, those too that nobody has asked
-    about. Every alpha is marked as associated (libtiff multiplies any other into 8-bit colours), and a strip
-    has no more rows than the picture (OpenCV takes memory for as many as are said).
-    """
-    reader = Reader(data)
-    changed: bytearray | None = None
-    for page in wanted:
-        patches = list(_patches(reader, page))
-        if changed is None and (patches or page.at != reader.first):
-            changed = bytearray(data)
-        if changed is None:
-            yield page, data
-            continue
-        struct.pack_into(reader.order + ("Q" if reader.big else "I"), changed, reader.link, page.at)
-        for entry, value in patches:
-            struct.pack_into(reader.order + _CODES[entry.kind], changed, entry.at, value)
-        yield page, changed
-
-
-def _patches(reader: Reader, page: Page) -> Iterator[tuple[Entry, int]]:
-    """Fields of a page, and what their only value is to be."""
-    if page.alpha and page.extra[:1] == (UNASSOCIATED,):
-        yield page.entries[EXTRA], ASSOCIATED
-    rows = page.entries.get(ROWS)
-    if rows and reader.values(rows)[:1] > (page.height,):
-        yield rows, page.height
+# --- what OpenCV wrote ---------------------------------------------------------------------------
 
 
 def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
