@@ -158,6 +158,21 @@ def test_pages_of_differing_size_and_kind_stay_what_they_are():
         assert np.array_equal(readers.tiff(outcome.data or b"", number), wanted), number
 
 
+@pytest.mark.parametrize("channels", [(4, 3, 1), (1, 3, 4), (3, 4, 1, 4)])
+def test_each_written_page_says_itself_whether_it_has_alpha(channels):
+    given = [noise(count, seed=count) for count in channels]
+    data = done(encoders.tiff_pages([(pixels, {}) for pixels in given]), "tif").data or b""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        extra: list[Any] = [page.extrasamples for page in file.pages]  # type: ignore[union-attr]
+    assert extra == [(tifffile.EXTRASAMPLE.UNASSALPHA,) if count == 4 else () for count in channels]
+    image = readers.opened(data)
+    for number, wanted in enumerate(given):
+        image.seek(number)
+        assert image.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels[number]]
+        assert np.array_equal(np.asarray(image), wanted)
+        assert np.array_equal(readers.tiff(data, number), wanted)
+
+
 def test_the_largest_page_is_held_against_the_limit():
     data = encoders.tiff_pages([(noise(1, size=(2, 2)), {}), (noise(1, size=(90, 90)), {})])
     assert codecs.inspect(data)[1].frames == 2

@@ -361,16 +361,16 @@ def _losses(page: Page) -> list[tuple[str, str]]:
 # --- what OpenCV wrote ---------------------------------------------------------------------------
 
 
-def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
-    """A TIFF as OpenCV writes it, with its fourth channel declared as alpha and these blocks in page one.
+def with_fields(data: bytes, alphas: Sequence[bool], metadata: Metadata) -> bytes:
+    """A TIFF as OpenCV writes it, with these blocks in page one.
 
-    New directories are put behind everything else, as any editor of TIFF does.
+    ``alphas`` says of each page whether its fourth channel is to be declared as alpha. New directories are
+    put behind everything else, as any editor of TIFF does.
     """
     reader = Reader(data)
     result = bytearray(data)
     link, at = 4, reader.first
-    number = 0
-    while at:
+    for number, alpha in enumerate(alphas):
         entries, following = reader.directory(at), reader.following(at)
         fields: list[bytes] = [data[entry.field : entry.field + 12] for entry in entries.values()]
         blocks = {XMP: (1, metadata.xmp), ICC: (7, metadata.icc)} if number == 0 else {}
@@ -385,7 +385,7 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
         result += struct.pack("<H", len(fields)) + b"".join(ordered)
         link = len(result)
         result += bytes(4)
-        at, number = following, number + 1
+        at = following
     return bytes(result)
 
 
