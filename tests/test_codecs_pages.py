@@ -179,6 +179,49 @@ def test_the_largest_page_is_held_against_the_limit():
     with pytest.raises(ImageError) as caught:
         codecs.decode(data, pages="all", ceiling=Ceiling(pixels=90 * 90))
     assert caught.value.kind is Kind.TOO_LARGE
+    assert codecs.decode(data, ceiling=Ceiling(pixels=4)).frames[0].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "reason"),
+    [
+        (noise(1), {"photometric": 4}, "photometric interpretation 4"),
+        (noise(1).astype(np.int8), {"photometric": "minisblack"}, "signed"),
+        (noise(2), {"photometric": "minisblack", "planarconfig": "contig"}, "differ"),
+    ],
+    ids=["mask", "signed", "differing"],
+)
+def test_a_page_that_cannot_be_read_spoils_only_itself(pixels, options, reason):
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(noise(3), photometric="rgb", metadata=None)
+        writer.write(pixels, metadata=None, **options)
+    deep = struct.pack("<HHIHH", 258, 3, 2, 8, 8)  # the depth of two channels
+    data = buffer.getvalue().replace(deep, deep[:-2] + b"\7\0")
+    found = codecs.decode(data)
+    assert np.array_equal(rgb(found.frames[0]), noise(3))
+    assert [kind for kind, _ in found.remarks] == ["pages"]
+    with pytest.raises(ImageError, match=f"not supported: .*{reason}"):
+        codecs.decode(data, pages="all")
+
+
+def test_a_later_page_that_is_not_all_there_is_told_of_the_file():
+    data = encoders.tiff_pages([(noise(3), {}), (noise(3), {})])
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(data[:-1])
+    assert caught.value.kind is Kind.TRUNCATED
+
+
+@pytest.mark.parametrize("sub", [True, False], ids=["with sub-directories", "without"])
+def test_a_small_copy_is_not_taken_for_the_picture_in_its_sub_directory(sub):
+    small = noise(3, size=(5, 7))
+    pages = [(small, {"subfiletype": 1} | ({"subifds": 1} if sub else {}))]
+    data = encoders.tiff_pages([*pages, (noise(3), {"subfiletype": 0})] if sub else pages)
+    if not sub:
+        assert np.array_equal(rgb(codecs.decode(data).frames[0]), small)
+        return
+    with pytest.raises(ImageError, match=r"not supported: .* in a sub-directory"):
+        codecs.decode(data)
 
 
 def test_pages_of_reduced_resolution_are_no_pages():

@@ -105,16 +105,13 @@ def decode(
         frames = [_jpeg(data, header, factor, luma)] if codec is JPEG else _frames(codec, data, header, whole)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
-    bits, losses = header.bits, header.losses
-    if whole and codec is TIFF:  # of every page; the header tells of the first
-        bits, losses = max(page.bits for page in header.details), tiff.losses(header.details)
     picture = Picture(
         [_checked(frame, header, factor, codec) for frame in frames],
         header.durations if whole else (),
         header.loops,
         header.metadata.upright(),
-        bits,
-        remarks=list(losses),
+        header.bits,
+        remarks=list(header.losses),
     )
     _settle(picture, header, codec, colour8)
     if header.frames > 1 and not whole:
@@ -143,6 +140,8 @@ def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -
     if codec.key in limit.off:
         raise ImageError(Kind.UNREADABLE, switched_off(codec), beyond=True)
     header = codec.header(data)
+    if codec is TIFF:  # of whose pages others may be unreadable
+        header = tiff.of_pages(data, header, header.details if pages == "all" else header.details[:1])
     _within(header, limit, pages)
     return codec, header
 
@@ -194,7 +193,7 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
     if codec is BMP:
         return [_bmp(data, header)]
     if codec is TIFF:
-        return _tiff(data, header, whole)
+        return _tiff(data, header)
     if whole:
         return _several(data, header)
     return [_one(data, cv2.IMREAD_UNCHANGED, codec, header)]
@@ -290,8 +289,8 @@ def _bmp(data: bytes, header: Header) -> Image:
     return _one(data, cv2.IMREAD_COLOR if header.details.core else cv2.IMREAD_UNCHANGED, BMP, header)
 
 
-def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    wanted = header.details if whole else header.details[:1]
+def _tiff(data: bytes, header: Header) -> Sequence[Image]:
+    wanted: Sequence[tiff.Page] = header.details
     turned = [header.orientation, *(page.turned for page in wanted[1:])]  # XMP is read of the first alone
     found = (_page(page, alone) for page, alone in tiff_pages.alone(data, wanted))
     return [upright(image, number) for image, number in zip(found, turned, strict=True)]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, Note
@@ -43,13 +43,14 @@ _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
 SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 34675
-_EXIF, _GPS = 34665, 34853
+_EXIF, _GPS, _SUB_DIRECTORIES = 34665, 34853, 330
+# Values of FORMAT: signed numbers and complex ones are the others.
+_UNSIGNED, _FLOATING, _NOT_SAID, _DIFFERING = 1, 3, 4, -1
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
 # How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
 # is full. Others have no bound. OpenCV makes what is not there black, as a success.
 _PACKED_MAX = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
-_COMPRESSION = 259
 _APART = 2  # value of PLANAR: each channel has strips of its own
 _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
@@ -93,7 +94,7 @@ class Page:
     width: int
     height: int
     bits: int
-    floating: bool
+    format: int
     samples: int
     photometric: int
     extra: tuple[int, ...]
@@ -104,8 +105,21 @@ class Page:
     turned: int  # 0 where its tag does not say
 
     @property
+    def floating(self) -> bool:
+        return self.format == _FLOATING
+
+    @property
     def colours(self) -> int:
         return 1 if self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) else 3
+
+    @property
+    def tiled(self) -> bool:
+        return _TILE_WIDTH in self.entries
+
+    def places(self, reader: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where its strips or tiles are, and of how many bytes each is; the latter may be missing."""
+        starts, sizes = _TILES if self.tiled else _STRIPS
+        return reader.values(self.entries.get(starts)), reader.values(self.entries.get(sizes))
 
     @property
     def alpha(self) -> bool:
@@ -188,7 +202,7 @@ class Reader:
 
 
 def header(data: bytes) -> Header:
-    """What the directories say.
+    """What the directories say; ``details`` are those of all pages. `of_pages` is to follow.
 
     Raises
     ------
@@ -197,29 +211,48 @@ def header(data: bytes) -> Header:
     """
     with reading(data):
         reader = Reader(data)
-        pages = _pages(reader)
-        shown = [page for page in pages if not page.reduced] or pages[:1]
-        _within_reason(data, sum(_whole(reader, page) for page in shown))
-        first = shown[0]
+        pages = _shown(_pages(reader))
+        _within_reason(data, sum(_there(reader, page) for page in pages))
+        first = pages[0]
         entries = first.entries
         metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
         if first.photometric == CMYK:
             metadata = Metadata(b"", b"", metadata.xmp)
-    for page in shown:
-        _readable(page)
-    largest = max(shown, key=lambda page: page.width * page.height)
     return Header(
-        largest.width,
-        largest.height,
-        bits=first.bits,
+        first.width,
+        first.height,
         floating=first.floating,
         grey=first.colours == 1,
-        alpha=first.alpha,
-        frames=len(shown),
+        frames=len(pages),
         orientation=first.turned or orientation(metadata),
         metadata=metadata,
-        losses=losses([first]),
-        details=shown,
+        details=pages,
+    )
+
+
+def of_pages(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
+    """The header for these pages of it, which are read: the size of the largest, the depth of the deepest.
+
+    Raises
+    ------
+    ImageError
+        One of them is ``truncated`` or ``unreadable``; what is wrong with others is not asked.
+    """
+    with reading(data):
+        reader = Reader(data)
+        for page in pages:
+            _sound(reader, page)
+    for page in pages:
+        _readable(page)
+    largest = max(pages, key=lambda page: page.width * page.height)
+    return replace(
+        header,
+        width=largest.width,
+        height=largest.height,
+        bits=max(page.bits for page in pages),
+        alpha=any(page.alpha for page in pages),
+        losses=tuple(dict.fromkeys(loss for page in pages for loss in _losses(page))),
+        details=pages,
     )
 
 
@@ -238,6 +271,14 @@ def _pages(reader: Reader) -> list[Page]:
     return [_page(reader, at, reader.directory(at)) for at in seen]
 
 
+def _shown(pages: list[Page]) -> list[Page]:
+    """Those that are no smaller copies of others."""
+    shown = [page for page in pages if not page.reduced]
+    if not shown and any(_SUB_DIRECTORIES in page.entries for page in pages):
+        raise unsupported("a TIFF whose picture is in a sub-directory of a smaller copy, as in DNG")
+    return shown or pages[:1]
+
+
 def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
     def values(tag: int, default: int) -> tuple[int, ...]:
         return reader.values(entries.get(tag), (default,)) or (default,)
@@ -245,17 +286,14 @@ def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
     bits, formats, samples = values(BITS, 1), values(FORMAT, 1), values(SAMPLES, 1)[0]
     apart = values(PLANAR, 1)[0] == _APART and samples > 1
     area = values(_TILE_WIDTH, 0)[0] * values(_TILE_HEIGHT, 0)[0]
-    if len(set(bits)) > 1 or len(set(formats)) > 1:
-        raise unsupported("a TIFF whose channels differ in depth")
-    if formats[0] not in (1, 3, 4):  # unsigned, floating, not said
-        raise unsupported("a TIFF of signed or complex samples")
+    alike = len(set(bits)) == 1 == len(set(formats))
     return Page(
         at,
         entries,
         values(WIDTH, 0)[0],
         values(HEIGHT, 0)[0],
         bits[0],
-        formats[0] == 3,
+        formats[0] if alike else _DIFFERING,
         samples,
         values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
         reader.values(entries.get(EXTRA)),
@@ -272,38 +310,39 @@ def _turned(said: int) -> int:
     return said if 1 <= said <= 8 else 1
 
 
-def _whole(reader: Reader, page: Page) -> int:
-    """Refuse a page whose pixels are not all there, or for which OpenCV would take absurd memory. The bytes
-    of its strips or tiles together."""
+def _there(reader: Reader, page: Page) -> int:
+    """Refuse a page whose fields or pixels are not all there. The bytes of its strips or tiles together."""
     for entry in page.entries.values():
         if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
             raise truncated(reader.data)
-    if not page.width or not page.height:
-        raise damaged("a page without size")
-    tiled = _TILE_WIDTH in page.entries
-    number, tags = (_tiles if tiled else _strips)(reader, page)
-    starts, sizes = (reader.values(page.entries.get(tag)) for tag in tags)
-    number *= page.samples if page.apart else 1
-    if len(starts) < number or (sizes and len(sizes) < number):
-        raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
-    if sizes and max(map(sum, zip(starts, sizes, strict=False))) > len(reader.data):
+    starts, sizes = page.places(reader)
+    if sizes and max(map(sum, zip(starts, sizes, strict=False)), default=0) > len(reader.data):
         raise truncated(reader.data)
-    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
-    packing = reader.values(page.entries.get(_COMPRESSION), (1,))[:1] or (1,)
-    if sizes and sum(sizes) * _PACKED_MAX.get(packing[0], raw) < raw and page.photometric != YCBCR:
-        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
     return sum(sizes)
 
 
-def _strips(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
-    """How many strips each channel has, or all together; and the tags they are found by."""
+def _sound(reader: Reader, page: Page) -> None:
+    """Refuse a page whose pixels cannot be that many, or for which OpenCV would take absurd memory."""
+    if not page.width or not page.height:
+        raise damaged("a page without size")
+    number = (_tiles if page.tiled else _strips)(reader, page) * (page.samples if page.apart else 1)
+    starts, sizes = page.places(reader)
+    if len(starts) < number or (sizes and len(sizes) < number):
+        raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
+    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
+    if sizes and sum(sizes) * _PACKED_MAX.get(page.packing, raw) < raw and page.photometric != YCBCR:
+        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
+
+
+def _strips(reader: Reader, page: Page) -> int:
+    """How many strips each channel has, or all together."""
     rows = min(reader.values(page.entries.get(ROWS), (page.height,))[:1] or (0,))
     if not rows:
         raise damaged("strips without rows")
-    return -(-page.height // rows), _STRIPS
+    return -(-page.height // rows)
 
 
-def _tiles(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
+def _tiles(reader: Reader, page: Page) -> int:
     """The same for tiles, which are of one size: those at the edges reach beyond the picture."""
     number, area = 1, 1
     for tag, side in ((_TILE_WIDTH, page.width), (_TILE_HEIGHT, page.height)):
@@ -314,7 +353,7 @@ def _tiles(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
         area *= -(-side // tile) * tile
     if area > _USES_MAX * page.width * page.height + _TILE_SIDE_FREE**2:
         raise damaged(f"tiles of {area} pixels in a picture of {page.width}×{page.height}")
-    return number, _TILES
+    return number
 
 
 def _within_reason(data: bytes, size: int) -> None:
@@ -325,6 +364,10 @@ def _within_reason(data: bytes, size: int) -> None:
 
 def _readable(page: Page) -> None:
     """Refuse what OpenCV would read wrong, or not at all."""
+    if page.format == _DIFFERING:
+        raise unsupported("a TIFF whose channels differ in depth")
+    if page.format not in (_UNSIGNED, _FLOATING, _NOT_SAID):
+        raise unsupported("a TIFF of signed or complex samples")
     kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
     if page.bits not in _BITS_OF.get((page.photometric, page.floating), ()):
         raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
@@ -338,11 +381,6 @@ def _readable(page: Page) -> None:
         raise unsupported(f"{kind} whose channels are stored apart")
     if page.packing == _UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
         raise unsupported(f"a TIFF of tiles of {page.tile} bytes")
-
-
-def losses(pages: Sequence[Page]) -> tuple[tuple[str, str], ...]:
-    """What is not read of these pages, each once."""
-    return tuple(dict.fromkeys(loss for page in pages for loss in _losses(page)))
 
 
 def _losses(page: Page) -> list[tuple[str, str]]:
