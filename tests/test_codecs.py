@@ -266,11 +266,12 @@ def test_out_of_memory_may_be_tried_again():
     assert (found.kind, found.again) == (Kind.TOO_LARGE, True)
 
 
-def test_64_bits_are_reduced_to_32_and_told():
+def test_64_bits_are_reduced_to_32_and_told_once():
     data = cv2.imencode(".tiff", np.ones((4, 4), np.float64))[1].tobytes()
     found = codecs.decode(data)
     assert found.frames[0].dtype == np.float32
-    assert found.remarks == [("depth", "64 to 32 bits")]
+    for target, bits in (("tif", 32), ("png", 16)):
+        assert found.remarks + codecs.encode(found, target)[1] == [("depth", f"64 to {bits} bits")]
 
 
 # --- writing ------------------------------------------------------------------------------------

@@ -121,16 +121,33 @@ def test_what_stands_beside_grey_is_left_out_and_told_or_refused(channels, photo
     ("data", "reason"),
     [
         (encoders.tiff(GREY.astype(np.int8)), "signed"),
-        (encoders.tiff(GREY.astype(np.uint32)), "a TIFF of 32 bits"),
+        (encoders.tiff(GREY.astype(np.uint32)), "of 32 bits: integers of more than 16 are not read"),
         (encoders.tiff(GREY.astype(np.float16)), "a TIFF of 16 bits, floating"),
-        (by_pillow(Image.fromarray(COLOUR).convert("LAB"), "TIFF"), "photometric interpretation 8"),
-        (by_pillow(COLOUR, "TIFF", compression="zstd"), "compressed in way 50000"),
+        (by_pillow(Image.fromarray(COLOUR).convert("LAB"), "TIFF"), "Lab (photometric interpretation 8)"),
+        (
+            by_pillow(COLOUR, "TIFF", compression="zstd"),
+            "compressed in Zstandard (50000): save it uncompressed",
+        ),
+        (by_pillow(COLOUR, "TIFF", compression="lzma"), "compressed in LZMA (34925): save it uncompressed"),
+        (encoders.tiff(noise(2) > 128, planarconfig="contig"), "of 1 bit and 2 channels"),
         (encoders.tiff(GREY, tile=(16, 16)), "tiles of 256 bytes"),
         (encoders.tiff_of(indices(2), 1, photometric=3, palette=palette(2)), "interpretation 3"),
         (encoders.tiff_of(indices(4), 2), "a TIFF of 2 bits"),
         (encoders.tiff_of(indices(16), 4), "a TIFF of 4 bits"),
     ],
-    ids=["signed", "32", "half", "Lab", "zstd", "tiles", "palette of 2", "2 bits", "4 bits"],
+    ids=[
+        "signed",
+        "32",
+        "half",
+        "Lab",
+        "zstd",
+        "LZMA",
+        "1 bit and alpha",
+        "tiles",
+        "palette of 2",
+        "2 bits",
+        "4 bits",
+    ],
 )
 def test_a_tiff_that_would_come_out_wrong_is_refused(data, reason):
     message = refused(data)

@@ -33,7 +33,7 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff, tiff_pages
+from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff, tiff_pages, tiff_support
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -141,7 +141,8 @@ def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -
         raise ImageError(Kind.UNREADABLE, switched_off(codec), beyond=True)
     header = codec.header(data)
     if codec is TIFF:  # of whose pages others may be unreadable
-        header = tiff.of_pages(data, header, header.details if pages == "all" else header.details[:1])
+        wanted = header.details if pages == "all" else header.details[:1]
+        header = tiff_support.of_pages(data, header, wanted)
     _within(header, limit, pages)
     return codec, header
 

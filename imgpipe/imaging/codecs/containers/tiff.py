@@ -1,10 +1,5 @@
 """TIFF and BigTIFF: the directories of all pages. Adobe, *TIFF Revision 6.0*; *BigTIFF*, AWare Systems.
 
-libtiff, as OpenCV uses it, reads more than it reads right. What it gets wrong is mended here where a few
-bytes do it (unassociated alpha is marked as associated, so that it is not multiplied into colours of 8 bits),
-told as a loss (alpha of grey pictures), or refused (Lab, other depths, channels of 16 bits that are stored
-apart).
-
 Everything in a TIFF is found by an offset, so the same bytes can be used any number of times: ten thousand
 directories in 100 KB, or a thousand strips that are all the file's largest one. A sound file uses its bytes
 about once, and no other is read (`Reader`, `_within_reason`).
@@ -14,11 +9,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from imgpipe import limits
-from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unread, unsupported
+from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 _SIZES = {
@@ -43,9 +38,9 @@ _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
 SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
 SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 34675
-_EXIF, _GPS, _SUB_DIRECTORIES = 34665, 34853, 330
+EXIF, GPS, _SUB_DIRECTORIES = 34665, 34853, 330
 # Values of FORMAT: signed numbers and complex ones are the others.
-_UNSIGNED, _FLOATING, _NOT_SAID, _DIFFERING = 1, 3, 4, -1
+UNSIGNED, FLOATING, NOT_SAID, DIFFERING = 1, 3, 4, -1
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
 # How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
@@ -56,23 +51,8 @@ _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
 _TILE_SIDE_FREE = 4096  # pixels: no larger tile than this in a smaller picture
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
-# What OpenCV reads right: by photometric interpretation, bits of integers, and of floating-point numbers.
-_GREYS, _FLOATS = (1, 8, 16), (32, 64)
-_BITS_OF = {
-    (WHITE_IS_ZERO, False): _GREYS,
-    (BLACK_IS_ZERO, False): _GREYS,
-    (RGB, False): (8, 16),
-    (PALETTE, False): (4, 8),
-    (CMYK, False): (8,),
-    (YCBCR, False): (8,),
-    (WHITE_IS_ZERO, True): _FLOATS,
-    (BLACK_IS_ZERO, True): _FLOATS,
-    (RGB, True): _FLOATS,
-}
 ASSOCIATED, UNASSOCIATED = 1, 2
-# None, CCITT's three, LZW, JPEG, deflate and its older number, PackBits: what OpenCV's libtiff unpacks.
-_UNPACKED, _PACKINGS = 1, (1, 2, 3, 4, 5, 7, 8, 32946, 32773)
-_TILE_MIN = 1024  # bytes: libtiff 4.7.1 takes a smaller tile that is not packed for one of a wrong size
+UNPACKED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +86,7 @@ class Page:
 
     @property
     def floating(self) -> bool:
-        return self.format == _FLOATING
+        return self.format == FLOATING
 
     @property
     def colours(self) -> int:
@@ -202,7 +182,7 @@ class Reader:
 
 
 def header(data: bytes) -> Header:
-    """What the directories say; ``details`` are those of all pages. `of_pages` is to follow.
+    """What the directories say; ``details`` are those of all pages. `tiff_support.of_pages` is to follow.
 
     Raises
     ------
@@ -226,32 +206,6 @@ def header(data: bytes) -> Header:
         frames=len(pages),
         orientation=first.turned or orientation(metadata),
         metadata=metadata,
-        details=pages,
-    )
-
-
-def of_pages(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
-    """The header for these pages of it, which are read: the size of the largest, the depth of the deepest.
-
-    Raises
-    ------
-    ImageError
-        One of them is ``truncated`` or ``unreadable``; what is wrong with others is not asked.
-    """
-    with reading(data):
-        reader = Reader(data)
-        for page in pages:
-            _sound(reader, page)
-    for page in pages:
-        _readable(page)
-    largest = max(pages, key=lambda page: page.width * page.height)
-    return replace(
-        header,
-        width=largest.width,
-        height=largest.height,
-        bits=max(page.bits for page in pages),
-        alpha=any(page.alpha for page in pages),
-        losses=tuple(dict.fromkeys(loss for page in pages for loss in _losses(page))),
         details=pages,
     )
 
@@ -293,12 +247,12 @@ def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
         values(WIDTH, 0)[0],
         values(HEIGHT, 0)[0],
         bits[0],
-        formats[0] if alike else _DIFFERING,
+        formats[0] if alike else DIFFERING,
         samples,
         values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
         reader.values(entries.get(EXTRA)),
         bool(values(SUBFILE, 0)[0] & 1),
-        values(PACKING, _UNPACKED)[0],
+        values(PACKING, UNPACKED)[0],
         apart,
         area * bits[0] * (1 if apart else samples) // 8,
         _turned(values(ORIENTATION, 0)[0]) if ORIENTATION in entries else 0,
@@ -321,7 +275,7 @@ def _there(reader: Reader, page: Page) -> int:
     return sum(sizes)
 
 
-def _sound(reader: Reader, page: Page) -> None:
+def sound(reader: Reader, page: Page) -> None:
     """Refuse a page whose pixels cannot be that many, or for which OpenCV would take absurd memory."""
     if not page.width or not page.height:
         raise damaged("a page without size")
@@ -360,40 +314,6 @@ def _within_reason(data: bytes, size: int) -> None:
     """Refuse strips that lie on top of each other: each costs time as if it were alone."""
     if size > _USES_MAX * len(data) + _USES_FREE:
         raise damaged(f"{size} bytes of pixels in a file of {len(data)}")
-
-
-def _readable(page: Page) -> None:
-    """Refuse what OpenCV would read wrong, or not at all."""
-    if page.format == _DIFFERING:
-        raise unsupported("a TIFF whose channels differ in depth")
-    if page.format not in (_UNSIGNED, _FLOATING, _NOT_SAID):
-        raise unsupported("a TIFF of signed or complex samples")
-    kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
-    if page.bits not in _BITS_OF.get((page.photometric, page.floating), ()):
-        raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
-    if page.samples > 4 or page.samples < (3 if page.photometric == RGB else 1):
-        raise unsupported(f"a TIFF of {page.samples} channels")
-    if page.bits > 8 and page.samples > page.colours == 1:
-        raise unsupported(f"{kind}, with a channel beside grey")
-    if page.packing not in _PACKINGS:
-        raise unsupported(f"a TIFF compressed in way {page.packing}")
-    if page.apart and page.bits > 8:
-        raise unsupported(f"{kind} whose channels are stored apart")
-    if page.packing == _UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
-        raise unsupported(f"a TIFF of tiles of {page.tile} bytes")
-
-
-def _losses(page: Page) -> list[tuple[str, str]]:
-    losses = []
-    if page.photometric == CMYK:
-        losses.append((str(Note.COLOURS), "converted from CMYK without a colour profile"))
-    elif page.samples > page.colours and not page.alpha and page.photometric != YCBCR:
-        losses.append((str(Note.ALPHA), "a channel beside its colours was not read"))
-    if _EXIF in page.entries or _GPS in page.entries:
-        losses.append(unread(Note.EXIF, "TIFF"))
-    if page.bits == 64:
-        losses.append((str(Note.DEPTH), "64 to 32 bits"))
-    return losses
 
 
 # --- what OpenCV wrote ---------------------------------------------------------------------------
