@@ -13,6 +13,8 @@ PNG with one transparent colour                        compared with the pixels,
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
 TIFF in tiles: each is turned in its own place         given as upright, turned here
+TIFF of grey with alpha, of channels stored apart      each channel as a grey picture, joined in `tiff_pages`
+TIFF in small tiles: refuses some                      given as strips
 TIFF where 0 is white, 16 bits                         inverted
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
 PNM: white is what it says, not 255                    read here
@@ -31,9 +33,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs import animation, bitmap, netpbm
+from imgpipe.imaging.codecs import animation, bitmap, netpbm, tiff_pages
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff, tiff_pages, tiff_support
+from imgpipe.imaging.codecs.containers import gif, jp2, jpeg, png, tiff, tiff_support
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -293,29 +295,8 @@ def _bmp(data: bytes, header: Header) -> Image:
 def _tiff(data: bytes, header: Header) -> Sequence[Image]:
     wanted: Sequence[tiff.Page] = header.details
     turned = [header.orientation, *(page.turned for page in wanted[1:])]  # XMP is read of the first alone
-    found = (_page(page, alone) for page, alone in tiff_pages.alone(data, wanted))
+    found = tiff_pages.decode(data, wanted)
     return [upright(image, number) for image, number in zip(found, turned, strict=True)]
-
-
-def _page(page: tiff.Page, alone: bytes | bytearray) -> Image:
-    image: Image | None = cv2.imdecode(np.frombuffer(alone, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise damaged("its TIFF data cannot be decoded")
-    if image.shape[:2] != (page.height, page.width):
-        raise damaged("a page that is not as large as it says")
-    return _mended(image, page)
-
-
-def _mended(image: Image, page: tiff.Page) -> Image:
-    if image.dtype == np.float64:
-        image = image.astype(np.float32)
-    if page.photometric == tiff.WHITE_IS_ZERO and page.bits == 16:
-        image = np.iinfo(np.uint16).max - image
-    if pixels.has_alpha(image) and not page.alpha:
-        image = pixels.colour(image)
-    elif page.associated and pixels.has_alpha(image):
-        image = pixels.by_bands(pixels.straight, image)
-    return image
 
 
 # --- after decoding -----------------------------------------------------------------------------

@@ -37,12 +37,13 @@ _SIZES = {
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
 SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
-SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 34675
+SAMPLES, ROWS, PLANAR, PREDICTOR, COLOURS, EXTRA, FORMAT = 277, 278, 284, 317, 320, 338, 339
+XMP, ICC = 700, 34675
 EXIF, GPS, _SUB_DIRECTORIES = 34665, 34853, 330
 # Values of FORMAT: signed numbers and complex ones are the others.
 UNSIGNED, FLOATING, NOT_SAID, DIFFERING = 1, 3, 4, -1
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
-_STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
+TILE_WIDTH, TILE_HEIGHT = 322, 323
+STRIPS, TILES = (273, 279), (324, 325)  # starts and sizes
 # How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
 # is full. Others have no bound. OpenCV makes what is not there black, as a success.
 _PACKED_MAX = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
@@ -50,9 +51,9 @@ _APART = 2  # value of PLANAR: each channel has strips of its own
 _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
 _TILE_SIDE_FREE = 4096  # pixels: no larger tile than this in a smaller picture
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, UNSAID = 0, 1, 2, 3, 5, 6, -1
 ASSOCIATED, UNASSOCIATED = 1, 2
-UNPACKED = 1
+UNPACKED, _PREDICTED = 1, (5, 8, 32946)  # LZW, deflate
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Entry:
     count: int
     field: int
     at: int
+
+    @property
+    def numbers(self) -> bool:
+        """Its values are whole numbers."""
+        return self.kind in _CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,9 @@ class Page:
     extra: tuple[int, ...]
     reduced: bool
     packing: int
+    predictor: int
     apart: bool
-    tile: int  # bytes of one, 0 for none
+    tile: tuple[int, int]  # width and height, 0 for none
     turned: int  # 0 where its tag does not say
 
     @property
@@ -89,29 +96,54 @@ class Page:
         return self.format == FLOATING
 
     @property
-    def colours(self) -> int:
-        return 1 if self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) else 3
+    def grey(self) -> bool:
+        return self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO)
 
     @property
-    def tiled(self) -> bool:
-        return _TILE_WIDTH in self.entries
-
-    def places(self, reader: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Where its strips or tiles are, and of how many bytes each is; the latter may be missing."""
-        starts, sizes = _TILES if self.tiled else _STRIPS
-        return reader.values(self.entries.get(starts)), reader.values(self.entries.get(sizes))
+    def colours(self) -> int:
+        """How many channels its colours are in."""
+        return 1 if self.grey or self.photometric == PALETTE else 4 if self.photometric == CMYK else 3
 
     @property
     def alpha(self) -> bool:
-        """The fourth channel is alpha. Where nothing says so it is, as for Pillow; where it is "unspecified",
-        it is not."""
-        marked = self.extra[:1] in ((ASSOCIATED,), (UNASSOCIATED,), ())
-        return self.photometric == RGB and self.samples == 4 and marked
+        """The first channel behind the colours is alpha. Where nothing says what it is, that of RGB is, as
+        for Pillow; where it is "unspecified", it is not."""
+        if self.samples == self.colours or self.photometric in (CMYK, YCBCR):
+            return False
+        unsaid = self.photometric == RGB and not self.extra
+        return unsaid or self.extra[:1] in ((ASSOCIATED,), (UNASSOCIATED,))
 
     @property
     def associated(self) -> bool:
         """Colours have been multiplied by alpha."""
         return self.alpha and self.extra[:1] == (ASSOCIATED,)
+
+    @property
+    def predicted(self) -> bool:
+        """Its samples are differences: TIFF 6.0, section 14. Others than these packings have no predictor."""
+        return self.predictor > 1 and self.packing in _PREDICTED
+
+    @property
+    def tiled(self) -> bool:
+        return TILE_WIDTH in self.entries
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row of pixels, or of a row of one channel where each is stored apart."""
+        return self._bytes(self.width)
+
+    @property
+    def tile_row(self) -> int:
+        """Bytes of a row of a tile."""
+        return self._bytes(self.tile[0])
+
+    def _bytes(self, width: int) -> int:
+        return -(-width * self.bits * (1 if self.apart else self.samples) // 8)
+
+    def places(self, reader: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where its strips or tiles are, and of how many bytes each is; the latter may be missing."""
+        starts, sizes = TILES if self.tiled else STRIPS
+        return reader.values(self.entries.get(starts)), reader.values(self.entries.get(sizes))
 
 
 class Reader:
@@ -161,7 +193,7 @@ class Reader:
         """All values of a field of whole numbers."""
         if entry is None:
             return default
-        if entry.count > _VALUES_MAX or entry.kind not in _CODES:
+        if entry.count > _VALUES_MAX or not entry.numbers:
             raise damaged("a field of an impossible type or length")
         self._use(entry.count)
         return struct.unpack_from(f"{self.order}{entry.count}{_CODES[entry.kind]}", self.data, entry.at)
@@ -202,7 +234,7 @@ def header(data: bytes) -> Header:
         first.width,
         first.height,
         floating=first.floating,
-        grey=first.colours == 1,
+        grey=first.grey,
         frames=len(pages),
         orientation=first.turned or orientation(metadata),
         metadata=metadata,
@@ -239,7 +271,6 @@ def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
 
     bits, formats, samples = values(BITS, 1), values(FORMAT, 1), values(SAMPLES, 1)[0]
     apart = values(PLANAR, 1)[0] == _APART and samples > 1
-    area = values(_TILE_WIDTH, 0)[0] * values(_TILE_HEIGHT, 0)[0]
     alike = len(set(bits)) == 1 == len(set(formats))
     return Page(
         at,
@@ -249,12 +280,13 @@ def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
         bits[0],
         formats[0] if alike else DIFFERING,
         samples,
-        values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
+        values(PHOTOMETRIC, UNSAID)[0],
         reader.values(entries.get(EXTRA)),
         bool(values(SUBFILE, 0)[0] & 1),
         values(PACKING, UNPACKED)[0],
+        values(PREDICTOR, 1)[0],
         apart,
-        area * bits[0] * (1 if apart else samples) // 8,
+        (values(TILE_WIDTH, 0)[0], values(TILE_HEIGHT, 0)[0]),
         _turned(values(ORIENTATION, 0)[0]) if ORIENTATION in entries else 0,
     )
 
@@ -279,17 +311,27 @@ def sound(reader: Reader, page: Page) -> None:
     """Refuse a page whose pixels cannot be that many, or for which OpenCV would take absurd memory."""
     if not page.width or not page.height:
         raise damaged("a page without size")
-    number = (_tiles if page.tiled else _strips)(reader, page) * (page.samples if page.apart else 1)
+    number = places(reader, page) * (page.samples if page.apart else 1)
     starts, sizes = page.places(reader)
     if len(starts) < number or (sizes and len(sizes) < number):
         raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
     raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
     if sizes and sum(sizes) * _PACKED_MAX.get(page.packing, raw) < raw and page.photometric != YCBCR:
         raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
+    if page.tiled and page.packing == UNPACKED and page.photometric != YCBCR:
+        tile = page.tile_row * page.tile[1]
+        if sizes and min(sizes[:number]) < tile:
+            raise damaged(f"a tile of {min(sizes[:number])} bytes where there should be {tile}")
+        if max(starts[:number]) + tile > len(reader.data):
+            raise truncated(reader.data)
+
+
+def places(reader: Reader, page: Page) -> int:
+    """How many strips or tiles each channel has, or all together."""
+    return (_tiles if page.tiled else _strips)(reader, page)
 
 
 def _strips(reader: Reader, page: Page) -> int:
-    """How many strips each channel has, or all together."""
     rows = min(reader.values(page.entries.get(ROWS), (page.height,))[:1] or (0,))
     if not rows:
         raise damaged("strips without rows")
@@ -297,9 +339,9 @@ def _strips(reader: Reader, page: Page) -> int:
 
 
 def _tiles(reader: Reader, page: Page) -> int:
-    """The same for tiles, which are of one size: those at the edges reach beyond the picture."""
+    """Tiles are of one size: those at the edges reach beyond the picture."""
     number, area = 1, 1
-    for tag, side in ((_TILE_WIDTH, page.width), (_TILE_HEIGHT, page.height)):
+    for tag, side in ((TILE_WIDTH, page.width), (TILE_HEIGHT, page.height)):
         tile = min(reader.values(page.entries.get(tag))[:1] or (0,))
         if not 0 < tile <= max(_TILE_SIDE_FREE, 2 * side):
             raise damaged(f"tiles of {tile} pixels in a picture of {page.width}×{page.height}")

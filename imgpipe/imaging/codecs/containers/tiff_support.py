@@ -22,6 +22,7 @@ from imgpipe.imaging.codecs.containers.tiff import (
     PALETTE,
     RGB,
     UNPACKED,
+    UNSAID,
     UNSIGNED,
     WHITE_IS_ZERO,
     YCBCR,
@@ -70,12 +71,14 @@ _OTHER_PACKINGS = {
     34887: "LERC",
     34892: "lossy JPEG of DNG",
     34925: "LZMA",
+    34933: "PNG",
     50000: "Zstandard",
     50001: "WebP",
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
-_TILE_MIN = 1024  # bytes: libtiff 4.7.1 takes a smaller tile that is not packed for one of a wrong size
+_JPEG = 7
+_YCBCR_TILE = 2048  # pixels: libtiff 4.7.1 reads no tile that is not packed and no multiple of 1 KiB
 
 
 def of_pages(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
@@ -116,6 +119,8 @@ def _unread(page: Page) -> str:
         return "whose channels differ in depth"
     if page.format not in (UNSIGNED, FLOATING, NOT_SAID):
         return "of signed or complex samples"
+    if page.photometric == UNSAID:
+        return "that does not say what black and white are, or its colours (photometric interpretation)"
     return _unread_depth(page) or _unread_channels(page) or _unread_packing(page)
 
 
@@ -138,10 +143,22 @@ def _unread_channels(page: Page) -> str:
         return f"of {page.samples} channels"
     if page.bits < 8 and page.samples > 1:
         return f"of {_bits(page)} and {page.samples} channels: of so few bits one is read"
-    if page.bits > 8 and page.samples > page.colours == 1:
-        return f"of {_bits(page)}, with a channel beside grey"
-    if page.apart and page.bits > 8:
-        return f"of {_bits(page)} whose channels are stored apart"
+    if page.photometric == PALETTE and page.associated:
+        return "of a palette that was multiplied by alpha"
+    if page.samples > page.colours == 1 and not page.apart:
+        return _unread_beside_one(page)
+    return ""
+
+
+def _unread_beside_one(page: Page) -> str:
+    """Why channels beside grey or an index are not read where they alternate with it."""
+    kind = f"of {_bits(page)}, with a channel beside its only colour"
+    if page.packing == _JPEG:
+        return f"{kind}, as JPEG"
+    if page.samples == 2 and page.bits == 64:
+        return kind
+    if page.samples == 2 and page.predicted and (page.floating or page.predictor != 2):
+        return f"{kind}, with predictor {page.predictor}"
     return ""
 
 
@@ -150,8 +167,17 @@ def _unread_packing(page: Page) -> str:
         name = _OTHER_PACKINGS.get(page.packing)
         way = f"{name} ({page.packing})" if name else f"way {page.packing}"
         return f"compressed in {way}: save it uncompressed, or with LZW or deflate"
-    if page.packing == UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
-        return f"of tiles of {page.tile} bytes"
+    if page.tiled and page.packing == UNPACKED:
+        return _unread_tiles(page)
+    return ""
+
+
+def _unread_tiles(page: Page) -> str:
+    width, height = page.tile
+    if page.photometric == YCBCR and width * height % _YCBCR_TILE:
+        return f"of YCbCr in tiles of {width}×{height}, uncompressed"
+    if page.photometric != YCBCR and width * page.bits % 8:
+        return f"of {_bits(page)} in tiles {width} wide"
     return ""
 
 
@@ -159,7 +185,7 @@ def _losses(page: Page) -> Iterator[tuple[str, str]]:
     """What is not read of a page; a depth of 64 bits is told where it is written."""
     if page.photometric == CMYK:
         yield str(Note.COLOURS), "converted from CMYK without a colour profile"
-    elif page.samples > page.colours and not page.alpha and page.photometric != YCBCR:
+    elif page.samples > page.colours + page.alpha and page.photometric != YCBCR:
         yield str(Note.ALPHA), "a channel beside its colours was not read"
     if EXIF in page.entries or GPS in page.entries:
         yield unread(Note.EXIF, "TIFF")
