@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging import codecs
 from tests import encoders, readers
-from tests.encoders import noise, palette
+from tests.encoders import noise, palette, smooth
 from tests.judges import check, refused, rgb
 
 SIZE = (50, 70)
@@ -179,6 +179,25 @@ def test_bits_in_tiles_of_broken_bytes_are_refused():
     data = encoders.tiff(noise(1) > 128, tile=(16, 16))
     check(data, (noise(1) > 128) * 255)
     assert "of 1 bit in tiles 15 wide" in refused(patched(data, TILE_WIDTH, 15))
+
+
+def test_fields_that_tiles_of_this_kind_do_not_need_are_no_hindrance():
+    black_and_white = (532, 5, 6, (0, 1, 255, 1) * 3, True)  # fractions
+    pixels = noise(3, size=SIZE)
+    data = encoders.tiff(pixels, tile=(16, 16), extratags=[black_and_white])
+    check(data, pixels)
+    empty = data.replace(struct.pack("<HHI", 284, 3, 1), struct.pack("<HHI", 284, 3, 0))
+    assert empty != data
+    check(empty, pixels)
+
+
+def test_ycbcr_in_tiles_that_are_not_packed_is_read_or_refused():
+    options: dict[str, Any] = {"photometric": "ycbcr", "subsampling": (1, 1)}
+    pixels = smooth(3)
+    assert "of YCbCr in tiles of 16×16" in refused(encoders.tiff(pixels, tile=(16, 16), **options))
+    data = encoders.tiff(pixels, tile=(64, 32), **options)
+    seen = Image.fromarray(pixels, "YCbCr").convert("RGB")
+    check(data, np.asarray(seen), bound=3)
 
 
 # --- grey and alpha -----------------------------------------------------------------------------
