@@ -44,9 +44,15 @@ _BITS_OF = {
     (BLACK_IS_ZERO, True): _FLOATS,
     (RGB, True): _FLOATS,
 }
-# Other interpretations: TIFF 6.0, sections 8 and 23; TIFF/EP, 6.2.5; libtiff's tiff.h.
+# TIFF 6.0, sections 8 and 23; TIFF/EP, 6.2.5; libtiff's tiff.h.
 _INTERPRETATIONS = {
+    WHITE_IS_ZERO: "grey",
+    BLACK_IS_ZERO: "grey",
+    RGB: "RGB",
+    PALETTE: "a palette",
     4: "a transparency mask",
+    CMYK: "CMYK",
+    YCBCR: "YCbCr",
     8: "Lab",
     9: "Lab",
     10: "Lab",
@@ -140,7 +146,7 @@ def _bits(page: Page) -> str:
 
 def _unread_channels(page: Page) -> str:
     if page.samples > 4 or page.samples < (3 if page.photometric == RGB else 1):
-        return f"of {page.samples} channels"
+        return f"of {page.samples} channel{'s' * (page.samples > 1)}"
     if page.bits < 8 and page.samples > 1:
         return f"of {_bits(page)} and {page.samples} channels: of so few bits one is read"
     if page.photometric == PALETTE and page.associated:
