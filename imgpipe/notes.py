@@ -27,7 +27,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     Note.ALPHA: (
         "lost its transparency",
         "lost their transparency",
-        ": the output's format has none, or a step drops it",
+        ": the output's format has none, a step drops it, or the input's is not read",
     ),
     Note.DEPTH: (
         "has fewer bits a channel, or fewer colours, than its input",

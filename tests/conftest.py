@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from imgpipe.imaging.operations.table import _installed
+
+# A machine that others use too is slow at times; tests assert nothing about seconds.
+settings.register_profile("imgpipe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("imgpipe")
 
 #: A package whose operations misbehave. On ``sys.path`` or PYTHONPATH it is installed.
 OPERATIONS = Path(__file__).parent / "operations_of_tests"

@@ -69,6 +69,8 @@ def tiff(pixels: Any, **options: Any) -> bytes:
     options.setdefault("photometric", "minisblack" if channels < 3 else "rgb")
     if channels in (2, 4):
         options.setdefault("extrasamples", ["unassalpha"])
+    if channels == 2:
+        options.setdefault("planarconfig", "contig")
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
     return buffer.getvalue()
@@ -411,7 +413,11 @@ _MAKERS: dict[str, tuple[str, Callable[[Any], bytes]]] = {
     "jpg": ("grey, colour", lambda p: by_pillow(p, "JPEG", **_JPEG)),
     "png": ("grey, grey alpha, colour, alpha, grey16, grey16 alpha, colour16, alpha16", png),
     "webp": ("colour, alpha", lambda p: by_pillow(p, "WEBP", lossless=True, exact=True)),
-    "tif": ("grey, colour, alpha, grey16, colour16, alpha16, grey float, colour float, alpha float", tiff),
+    "tif": (
+        "grey, grey alpha, colour, alpha, grey16, grey16 alpha, colour16, alpha16, grey float, colour float, "
+        "alpha float",
+        tiff,
+    ),
     "bmp": ("grey, colour, alpha", lambda p: by_pillow(p, "BMP")),
     "gif": ("grey", lambda p: by_pillow(p, "GIF")),
     "avif": ("grey, colour, alpha", lambda p: by_pillow(p, "AVIF", quality=100, subsampling="4:4:4")),

@@ -167,6 +167,20 @@ def _tiffs() -> Iterator[Good]:
     yield Good("colour.tif", written(COLOUR, rowsperstrip=4, **rgb), bgr(COLOUR))
     yield Good("colour16.tif", written(colour16, bigtiff=True, **rgb), bgr(colour16))
     yield Good("tiled.tif", written(COLOUR, tile=(16, 16), compression="zlib", **rgb), bgr(COLOUR))
+    small = {"tile": (16, 16), "photometric": "minisblack"}
+    yield Good("small-tiles.tif", written(GREY, **small), GREY)
+    layers = np.dstack([GREY, ALPHA[:, :, 3]])
+    wanted = np.dstack([GREY, GREY, GREY, ALPHA[:, :, 3]])
+    for name, given in (("grey-alpha", layers), ("grey-alpha-planes", np.moveaxis(layers, 2, 0).copy())):
+        planes = {
+            "planarconfig": "separate" if "planes" in name else "contig",
+            "extrasamples": ["unassalpha"],
+        }
+        yield Good(
+            f"{name}.tif", written(given, compression="zlib", predictor=True, **small, **planes), wanted
+        )
+    apart = np.moveaxis(colour16, 2, 0).copy()
+    yield Good("planes16.tif", written(apart, planarconfig="separate", **rgb), bgr(colour16))
     yield Good("alpha.tif", written(ALPHA, extrasamples=["unassalpha"], **rgb), bgr(ALPHA))
     floating = gradient(3, "float32", 1.0)
     yield Good("float.tif", written(floating, **rgb), bgr(floating))

@@ -291,8 +291,9 @@ def test_what_is_no_picture_behind_one_is_left_alone(more):
     assert (len(found.frames), found.remarks) == (1, [])
 
 
-def test_the_largest_picture_is_held_against_the_limit():
+def test_the_largest_picture_that_is_read_is_held_against_the_limit():
     data = encoders.pnm(noise(1, size=(2, 2))) + encoders.pnm(noise(1, size=(90, 90)))
     with pytest.raises(ImageError) as caught:
         codecs.decode(data, pages="all", ceiling=Ceiling(pixels=90 * 90))
     assert caught.value.kind is Kind.TOO_LARGE
+    assert codecs.decode(data, ceiling=Ceiling(pixels=4)).frames[0].shape == (2, 2)

@@ -116,7 +116,7 @@ frames_of_one_size = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(frames_of_one_size)
 def test_any_frames_of_few_colours_come_back(case):
     height, width, count, number, same, unseen, seed = case
@@ -184,7 +184,6 @@ def test_how_long_a_frame_is_shown(durations, told):
     assert by_pillow(written(*frames, durations=durations)).durations == told
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(10, 3000), min_size=2, max_size=50))
 def test_rounding_does_not_add_up(durations):
     image = np.zeros((1, 1, 3), np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe.imaging.codecs.lzw import compressed
@@ -39,7 +39,6 @@ def expanded(data: bytes, bits: int) -> tuple[bytes, int]:
             width += 1
 
 
-@settings(deadline=None)
 @given(st.integers(2, 8).flatmap(lambda bits: st.tuples(st.just(bits), st.binary(min_size=1, max_size=300))))
 def test_what_is_compressed_expands_to_itself(case):
     bits, data = case
@@ -47,7 +46,6 @@ def test_what_is_compressed_expands_to_itself(case):
     assert expanded(compressed(indices, bits), bits)[0] == indices
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5000)), min_size=1, max_size=8))
 def test_runs_of_any_length_expand_to_themselves(runs):
     indices = b"".join(bytes((value,)) * length for value, length in runs)

@@ -158,12 +158,70 @@ def test_pages_of_differing_size_and_kind_stay_what_they_are():
         assert np.array_equal(readers.tiff(outcome.data or b"", number), wanted), number
 
 
+@pytest.mark.parametrize("channels", [(4, 3, 1), (1, 3, 4), (3, 4, 1, 4)])
+def test_each_written_page_says_itself_whether_it_has_alpha(channels):
+    given = [noise(count, seed=count) for count in channels]
+    data = done(encoders.tiff_pages([(pixels, {}) for pixels in given]), "tif").data or b""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        extra: list[Any] = [page.extrasamples for page in file.pages]  # type: ignore[union-attr]
+    assert extra == [(tifffile.EXTRASAMPLE.UNASSALPHA,) if count == 4 else () for count in channels]
+    image = readers.opened(data)
+    for number, wanted in enumerate(given):
+        image.seek(number)
+        assert image.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels[number]]
+        assert np.array_equal(np.asarray(image), wanted)
+        assert np.array_equal(readers.tiff(data, number), wanted)
+
+
 def test_the_largest_page_is_held_against_the_limit():
     data = encoders.tiff_pages([(noise(1, size=(2, 2)), {}), (noise(1, size=(90, 90)), {})])
     assert codecs.inspect(data)[1].frames == 2
     with pytest.raises(ImageError) as caught:
         codecs.decode(data, pages="all", ceiling=Ceiling(pixels=90 * 90))
     assert caught.value.kind is Kind.TOO_LARGE
+    assert codecs.decode(data, ceiling=Ceiling(pixels=4)).frames[0].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "reason"),
+    [
+        (noise(1), {"photometric": 4}, "photometric interpretation 4"),
+        (noise(1).astype(np.int8), {"photometric": "minisblack"}, "signed"),
+        (noise(2), {"photometric": "minisblack", "planarconfig": "contig"}, "differ"),
+    ],
+    ids=["mask", "signed", "differing"],
+)
+def test_a_page_that_cannot_be_read_spoils_only_itself(pixels, options, reason):
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(noise(3), photometric="rgb", metadata=None)
+        writer.write(pixels, metadata=None, **options)
+    deep = struct.pack("<HHIHH", 258, 3, 2, 8, 8)  # the depth of two channels
+    data = buffer.getvalue().replace(deep, deep[:-2] + b"\7\0")
+    found = codecs.decode(data)
+    assert np.array_equal(rgb(found.frames[0]), noise(3))
+    assert [kind for kind, _ in found.remarks] == ["pages"]
+    with pytest.raises(ImageError, match=f"not supported: .*{reason}"):
+        codecs.decode(data, pages="all")
+
+
+def test_a_later_page_that_is_not_all_there_is_told_of_the_file():
+    data = encoders.tiff_pages([(noise(3), {}), (noise(3), {})])
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(data[:-1])
+    assert caught.value.kind is Kind.TRUNCATED
+
+
+@pytest.mark.parametrize("sub", [True, False], ids=["with sub-directories", "without"])
+def test_a_small_copy_is_not_taken_for_the_picture_in_its_sub_directory(sub):
+    small = noise(3, size=(5, 7))
+    pages = [(small, {"subfiletype": 1} | ({"subifds": 1} if sub else {}))]
+    data = encoders.tiff_pages([*pages, (noise(3), {"subfiletype": 0})] if sub else pages)
+    if not sub:
+        assert np.array_equal(rgb(codecs.decode(data).frames[0]), small)
+        return
+    with pytest.raises(ImageError, match=r"not supported: .* in a sub-directory"):
+        codecs.decode(data)
 
 
 def test_pages_of_reduced_resolution_are_no_pages():
@@ -298,7 +356,7 @@ def test_one_frame_beside_a_default_picture():
     assert np.array_equal(again, readers.by_pillow(encoders.png(visible(only))))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_any_animated_png_shows_what_the_specification_says(data):
     def one(number: int) -> Any:
@@ -396,7 +454,7 @@ def gif_shown(frames: Any) -> list[Any]:
     return result
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_any_gif_shows_what_browsers_show(data):
     def one(number: int) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -29,7 +29,6 @@ pictures = st.tuples(
 )  # height, width, colours, seed
 
 
-@settings(deadline=None)
 @given(pictures, st.booleans())
 def test_few_colours_are_kept_exactly(shape, transparent):
     height, width, count, seed = shape

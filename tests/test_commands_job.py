@@ -166,7 +166,8 @@ def test_notes_are_summed_in_words(serve: Any, capsys: pytest.CaptureFixture[str
     assert submit(there.address) == 3
     out, err = capsys.readouterr()
     assert out.splitlines()[5:7] == [
-        "3 images lost their transparency: the output's format has none, or a step drops it",
+        "3 images lost their transparency: the output's format has none, a step drops it, or the input's "
+        "is not read",
         "1 image had decoder warnings (--json or -v names them)",
     ]
     assert "JPEG has no transparency" not in err

@@ -117,7 +117,10 @@ def test_what_images_lost_is_told(photos: Path, capsys: pytest.CaptureFixture[st
     frames = [Pillow.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
     frames[0].save(photos / "two.tif", save_all=True, append_images=frames[1:])
     Pillow.new("RGBA", (9, 9)).save(photos / "clear.webp")
-    sentence = "1 image lost its transparency: the output's format has none, or a step drops it"
+    sentence = (
+        "1 image lost its transparency: the output's format has none, a step drops it, "
+        "or the input's is not read"
+    )
     assert try_("--op", "identity", "--format", "jpg") == 0
     assert f"  {sentence}" in capsys.readouterr().out.splitlines()
     lines = {cell.title: cell.lines for cell in cells}

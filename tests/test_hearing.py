@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe import limits
@@ -149,7 +149,6 @@ def test_the_same_line_is_told_once(hearing):
     assert said_while(hearing, b"one\ntwo\none\n\n  two\n") == "one; two"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_any_bytes_are_told_in_a_short_line(text):
     hearing = Hearing()

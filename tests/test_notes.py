@@ -72,7 +72,8 @@ def test_every_kind_has_its_words_and_nothing_else_has():
 def test_sums_in_words():
     counts = {"warning": 2, "pages": 12, "alpha": 1, "icc": 0}
     assert sentences(counts) == [
-        "1 image lost its transparency: the output's format has none, or a step drops it",
+        "1 image lost its transparency: the output's format has none, a step drops it, or the input's "
+        "is not read",
         "12 images have more pages than the first; --pages all keeps them, but for those of a JPEG",
         "2 images had decoder warnings (--json or -v names them)",
     ]

@@ -108,7 +108,7 @@ def fits(known: Operation, values: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", EVERY)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_every_operation_does_what_it_declares(name, data):
     known, image = find(name), data.draw(images)
@@ -128,7 +128,7 @@ def test_every_operation_passes_the_test_for_packages(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_a_step_as_words_means_the_same_step(name, data):
     step = data.draw(steps(name))

@@ -38,7 +38,6 @@ def test_no_filter_shows_where_a_band_ends(name, shape, monkeypatch):
     assert np.array_equal(find(name)(image, **BANDED[name]), whole)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 9), st.integers(0, 40))
 def test_positions_are_mirrored_as_numpy_pads(count, reach):
     padded = np.pad(np.arange(count), reach, mode="reflect")
@@ -49,7 +48,7 @@ def test_a_single_row_is_its_own_mirror():
     assert mirrored(np.arange(-3, 4), 1).tolist() == [0] * 7
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(1, 9), st.integers(0, 12), st.integers(-1, 1), st.integers(-1, 1))
 def test_a_band_is_given_what_lies_around_it(height, width, reach, down, right):
     down, right = down * reach, right * reach

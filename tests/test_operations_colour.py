@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageOps
@@ -174,7 +174,6 @@ def test_hue_is_that_of_the_standard_library(depth, angle):
     agree("hue", turned(angle), picture, depth, angle=angle)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**24 - 1), st.sampled_from([120.0, -240.0]))
 def test_a_third_of_the_wheel_swaps_channels(number, angle):
     image = np.array([[[number & 255, number >> 8 & 255, number >> 16]]], np.uint8)

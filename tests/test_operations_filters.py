@@ -6,7 +6,7 @@ from math import cos, radians, sin
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -63,7 +63,6 @@ def test_motion_blur_is_the_mean_along_a_line(depth, length, angle):
     agree("motion-blur", moved(length, angle), picture, depth, length=length, angle=float(angle))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 255), st.floats(-360, 360))
 def test_a_line_has_its_length_its_weight_and_its_middle(length, angle):
     taps = line(length, angle)

@@ -73,7 +73,7 @@ STRANGE = [np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-42, -1.0, 1e9]
 
 
 @pytest.mark.parametrize("words", WORDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.sampled_from([(1, 1), (1, 7), (9, 8), (9, 8, 3), (9, 8, 4)]),
     st.lists(st.tuples(st.integers(0, 287), st.sampled_from(STRANGE)), max_size=300),

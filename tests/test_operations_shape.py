@@ -73,7 +73,7 @@ sides = st.integers(1, 9).map(lambda half: 2 * half - 1)
 forms = st.sampled_from(["rectangle", "ellipse", "cross"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sides, forms, st.sampled_from([(9, 8), (5, 7, 3)]), st.integers(0, 9))
 def test_opening_and_closing_obey_their_laws(size, form, shape, seed):
     image = picture(shape, seed=seed)

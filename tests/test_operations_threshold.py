@@ -72,7 +72,7 @@ def test_otsu_separates_best(depth, make):
         check(image, values > separated(values), method="otsu")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=40))
 def test_otsu_finds_its_level_in_any_histogram(count):
     values = np.repeat(np.arange(len(count)), count).astype(float)

@@ -85,7 +85,7 @@ def test_posterize_is_pillows(bits):
     assert np.array_equal(find("posterize")(PHOTOGRAPHIC, bits=bits), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(["brightness", "contrast", "gamma"]),
     st.floats(0.1, 10),

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe import limits
@@ -149,7 +149,6 @@ def test_quality_reaches_the_codec():
     assert 0 < sizes[0] < sizes[1]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_have_an_outcome(data):
     outcome = process(data, Recipe.from_options(), "jpg")

@@ -14,7 +14,7 @@ import msgpack
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgpipe import frames, limits, protocol
@@ -172,7 +172,6 @@ def toml(value: Any) -> str:
     return repr(value) if type(value) is float else json.dumps(value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), recipes)
 def test_the_same_work_has_the_same_hash_however_it_is_spelled(data: Any, recipe: Recipe) -> None:
     words = [as_word(data.draw, step) for step in recipe.steps]
@@ -184,14 +183,13 @@ def test_the_same_work_has_the_same_hash_however_it_is_spelled(data: Any, recipe
     assert {again.hash, file.hash, wired.hash} == {recipe.hash}
 
 
-@settings(deadline=None)
 @given(recipes, recipes)
 def test_different_work_has_a_different_hash(one: Recipe, other: Recipe) -> None:
     same = replace(one, pixels_max=0) == replace(other, pixels_max=0)
     assert (one.hash == other.hash) == same
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(recipes)
 def test_the_words_of_a_recipe_are_options_that_mean_it(recipe: Recipe) -> None:
     words = shlex.split(str(replace(recipe, pixels_max=0)))
@@ -321,7 +319,6 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-@settings(deadline=None)
 @given(
     nested
     | st.tuples(st.just(LAYOUT), nested, *(plain for _ in REST))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -65,7 +65,7 @@ def test_exactly_one_of_some_parameters_is_given(parameters: dict[str, Any], tak
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(data=st.data())
 def test_it_accepts_every_value_that_an_operation_takes(name: str, data: Any):
     step = data.draw(steps(name))
@@ -146,7 +146,7 @@ def test_every_option_has_values_here():
     assert set(OPTION_VALUES) == {option.name for option in OPTIONS}
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(documents())
 def test_the_schema_and_the_reader_agree(document: Any):
     text = "\n".join(f"{key} = {toml(value)}" for key, value in document.items())

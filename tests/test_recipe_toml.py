@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imgpipe.errors import UsageError
@@ -80,7 +80,6 @@ step op output input format quality name strict pages max-pixels size l2 blur ca
 words = st.sampled_from([*TOKENS.split(), "\n", "\0", "\ud800", '"""', "[[step]]\nop = 'blur'\n"])
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=60)
     | st.lists(words, max_size=30).map("".join)
@@ -118,7 +117,6 @@ def toml(value: object) -> str:
     return str(value)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(
         ["format", "quality", "name", "metadata", "pages", "strict", "luma", "max-pixels", "zzz"]
@@ -134,7 +132,6 @@ def test_any_value_anywhere_is_taken_or_refused_by_name(key: str, table: str, va
             assert str(error).startswith("my.toml: ")  # noqa: PT017
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["blur", "canny", "resize", "rotate", "flip"]), st.text(max_size=4), values)
 def test_any_value_of_a_parameter_is_taken_or_refused_by_step(name: str, key: str, value: object) -> None:
     for parameter in (key, "size", "angle", "l2", "low"):

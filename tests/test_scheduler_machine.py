@@ -210,7 +210,6 @@ def _run(examples: int, phases: tuple[Phase, ...]) -> None:
             stateful_step_count=40,
             derandomize=True,  # the same examples every time: no surprise in someone else's change
             database=None,
-            deadline=None,
             phases=phases,
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,

@@ -127,7 +127,7 @@ PATTERNS = st.lists(st.sampled_from(["a", "b", "/", "*", "**", "**/", "/**/", "?
 PATHS = st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=5)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(PATTERNS, PATHS)
 @example(["**", "b", "/", "a", "*", "b", "/", "b"], ["b", "a", "b", "ab", "b"])
 def test_shortest_first_finds_what_trying_every_way_finds(pieces, parts):

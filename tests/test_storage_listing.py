@@ -219,7 +219,7 @@ def test_a_listing_that_is_left_gives_its_descriptors_back(tmp_path):
 PARTS = st.text("ab.jpgJPNÄ\udcff", min_size=1, max_size=8).filter(lambda part: part not in (".", ".."))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees=st.lists(st.lists(PARTS, min_size=1, max_size=4), max_size=12))
 def test_everything_is_found_or_passed_over_as_os_walk_sees_it(tmp_path_factory, trees):
     top = tmp_path_factory.mktemp("tree")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe.waiting import Delayed, WaitingRoom
@@ -18,7 +18,6 @@ async def drained(room: WaitingRoom) -> None:
             await asyncio.sleep(0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=20))
 def test_in_the_order_their_delays_end(plan: list[tuple[int, bool]]) -> None:
     """``plan``: milliseconds each waits, and whether it is taken out before."""

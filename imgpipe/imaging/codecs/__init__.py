@@ -8,6 +8,7 @@
 `reducing`     how far a JPEG may be reduced while it is decoded
 `animation`    frames of an animated PNG or GIF joined to pictures
 `netpbm`       PNM, read and written here; `bitmap`: BMP with masks or runs, read here
+`tiff_pages`   each page of a TIFF given to OpenCV as a file that it reads right
 `encoding`     fitted to a format, written, and what was lost
 `gif_writing`  frames → GIF, each with a palette of its own
 `palette`      the best few colours for a picture

@@ -12,6 +12,9 @@ GIF: frames are joined wrong                           the same, with a GIF of e
 PNG with one transparent colour                        compared with the pixels, as alpha
 TIFF with alpha: multiplied into 8-bit colours         marked as if it were already; divided out where it was
 TIFF of several pages: decodes those not asked for     each page alone, as the first of a file
+TIFF in tiles: each is turned in its own place         given as upright, turned here
+TIFF of grey with alpha, of channels stored apart      each channel as a grey picture, joined in `tiff_pages`
+TIFF in small tiles: refuses some                      given as strips
 TIFF where 0 is white, 16 bits                         inverted
 AVIF with EXIF behind its pixels: is none to it        the types of such items are overwritten
 AVIF and JPEG 2000 of 10 or 12 bits: white is 1023     stretched to 65535
@@ -33,9 +36,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
-from imgpipe.imaging.codecs import animation, bitmap, netpbm
+from imgpipe.imaging.codecs import animation, bitmap, netpbm, tiff_pages
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import avif, gif, jp2, jpeg, png, tiff
+from imgpipe.imaging.codecs.containers import avif, gif, jp2, jpeg, png, pnm, tiff, tiff_support
 from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
@@ -107,18 +110,13 @@ def decode(
         frames = [_jpeg(data, header, factor, luma)] if codec is JPEG else _frames(codec, data, header, whole)
     except cv2.error as error:
         raise refusal(error, Kind.UNREADABLE) from None
-    bits, losses = header.bits, header.losses
-    if whole and codec in (TIFF, PNM):  # of every page; the header tells of the first
-        bits = max(page.bits for page in header.details)
-    if whole and codec is TIFF:
-        losses = tiff.losses(header.details)
     picture = Picture(
         [_checked(frame, header, factor, codec) for frame in frames],
         header.durations if whole else (),
         header.loops,
         header.metadata.upright(),
-        bits,
-        remarks=list(losses),
+        header.bits,
+        remarks=list(header.losses),
     )
     _settle(picture, header, codec, colour8)
     if header.frames > 1 and not whole:
@@ -147,6 +145,9 @@ def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -
     if codec.key in limit.off:
         raise ImageError(Kind.UNREADABLE, switched_off(codec), beyond=True)
     header = codec.header(data)
+    if codec in (TIFF, PNM):  # of whose pages others may be too large, or unreadable
+        wanted = header.details if pages == "all" else header.details[:1]
+        header = pnm.of_pages(header, wanted) if codec is PNM else tiff_support.of_pages(data, header, wanted)
     _within(header, limit, pages)
     return codec, header
 
@@ -188,9 +189,9 @@ def refusal(error: cv2.error, kind: Kind, where: str = "") -> ImageError:
 
 
 def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    """The pixels as they lie in the file, but for TIFF, which OpenCV always turns upright."""
+    """The pixels as they lie in the file, but for TIFF, whose pages are turned, each by its own tag."""
     if codec is PNM:
-        return [netpbm.decode(data, page) for page in (header.details if whole else header.details[:1])]
+        return [netpbm.decode(data, page) for page in header.details]
     if codec is PNG:
         return _png(header, whole)
     if codec is GIF:
@@ -198,7 +199,7 @@ def _frames(codec: Codec, data: bytes, header: Header, whole: bool) -> Sequence[
     if codec is BMP:
         return [_bmp(data, header)]
     if codec is TIFF:
-        return _tiff(data, header, whole)
+        return _tiff(data, header)
     if codec is AVIF:
         return _avif(data, header, whole)
     if codec is JP2:
@@ -322,33 +323,11 @@ def _bmp(data: bytes, header: Header) -> Image:
     return _one(data, cv2.IMREAD_COLOR if header.details.core else cv2.IMREAD_UNCHANGED, BMP, header)
 
 
-def _tiff(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
-    wanted = header.details if whole else header.details[:1]
-    found = [_page(*alone) for alone in tiff.alone(data, wanted)]
-    if tiff.ORIENTATION not in wanted[0].entries:  # it stands in XMP, where OpenCV does not look
-        found[0] = upright(found[0], header.orientation)
-    return found
-
-
-def _page(page: tiff.Page, alone: bytes | bytearray) -> Image:
-    image: Image | None = cv2.imdecode(np.frombuffer(alone, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise damaged("its TIFF data cannot be decoded")
-    if sorted(image.shape[:2]) != sorted((page.width, page.height)):  # turned by a quarter, perhaps
-        raise damaged("a page that is not as large as it says")
-    return _mended(image, page)
-
-
-def _mended(image: Image, page: tiff.Page) -> Image:
-    if image.dtype == np.float64:
-        image = image.astype(np.float32)
-    if page.photometric == tiff.WHITE_IS_ZERO and page.bits == 16:
-        image = np.iinfo(np.uint16).max - image
-    if pixels.has_alpha(image) and not page.alpha:
-        image = pixels.colour(image)
-    elif page.associated and pixels.has_alpha(image):
-        image = pixels.by_bands(pixels.straight, image)
-    return image
+def _tiff(data: bytes, header: Header) -> Sequence[Image]:
+    wanted: Sequence[tiff.Page] = header.details
+    turned = [header.orientation, *(page.turned for page in wanted[1:])]  # XMP is read of the first alone
+    found = tiff_pages.decode(data, wanted)
+    return [upright(image, number) for image, number in zip(found, turned, strict=True)]
 
 
 # --- after decoding -----------------------------------------------------------------------------

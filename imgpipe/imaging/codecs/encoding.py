@@ -125,8 +125,8 @@ def _with_metadata(
     data: bytes, metadata: Metadata, frames: list[Image], format_: Codec, remarks: list[Remark]
 ) -> bytes:
     if format_ is TIFF:
-        alpha = pixels.has_alpha(frames[0])
-        return tiff.with_fields(data, alpha, metadata) if alpha or metadata != NOTHING else data
+        alphas = [pixels.has_alpha(frame) for frame in frames]
+        return tiff.with_fields(data, alphas, metadata) if any(alphas) or metadata != NOTHING else data
     if metadata == NOTHING:
         return data
     if format_ is PNG:

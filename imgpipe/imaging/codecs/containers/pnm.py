@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from imgpipe import limits
@@ -43,7 +44,7 @@ class Layout:
 
 
 def header(data: bytes) -> Header:
-    """What the headers say. The size is that of the largest picture, ``details`` the `Header` of each.
+    """What the headers say: the first, and in ``details`` each. `of_pages` is to follow.
 
     Raises
     ------
@@ -57,9 +58,19 @@ def header(data: bytes) -> Header:
             raise ImageError(Kind.TOO_LARGE, f"more than {limits.PAGES_MAX} pictures")
         page, end = _page(data, end)
         pages.append(page)
+    return replace(pages[0], frames=len(pages), details=tuple(pages))
+
+
+def of_pages(found: Header, pages: Sequence[Header]) -> Header:
+    """The header for those that are read: the size of the largest, the depth of the deepest."""
     largest = max(pages, key=lambda page: page.width * page.height)
     return replace(
-        pages[0], width=largest.width, height=largest.height, frames=len(pages), details=tuple(pages)
+        found,
+        width=largest.width,
+        height=largest.height,
+        bits=max(page.bits for page in pages),
+        alpha=any(page.alpha for page in pages),
+        details=pages,
     )
 
 

@@ -1,10 +1,5 @@
 """TIFF and BigTIFF: the directories of all pages. Adobe, *TIFF Revision 6.0*; *BigTIFF*, AWare Systems.
 
-libtiff, as OpenCV uses it, reads more than it reads right. What it gets wrong is mended here where a few
-bytes do it (unassociated alpha is marked as associated, so that it is not multiplied into colours of 8 bits),
-told as a loss (alpha of grey pictures), or refused (Lab, other depths, channels of 16 bits that are stored
-apart).
-
 Everything in a TIFF is found by an offset, so the same bytes can be used any number of times: ten thousand
 directories in 100 KB, or a thousand strips that are all the file's largest one. A sound file uses its bytes
 about once, and no other is read (`Reader`, `_within_reason`).
@@ -13,12 +8,12 @@ about once, and no other is read (`Reader`, `_within_reason`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imgpipe import limits
-from imgpipe.errors import ImageError, Kind, Note
-from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unread, unsupported
+from imgpipe.errors import ImageError, Kind
+from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unsupported
 from imgpipe.imaging.codecs.containers.metadata import Metadata, orientation
 
 _SIZES = {
@@ -42,36 +37,23 @@ _SIZES = {
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _VALUES_MAX = 1 << 20  # strips or tiles of a page: 1 << 20 rows is the most there can be
 SUBFILE, WIDTH, HEIGHT, BITS, PACKING, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
-SAMPLES, ROWS, PLANAR, EXTRA, FORMAT, XMP, ICC = 277, 278, 284, 338, 339, 700, 34675
-_EXIF, _GPS = 34665, 34853
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
-_STRIPS, _TILES = (273, 279), (324, 325)  # starts and sizes
+SAMPLES, ROWS, PLANAR, PREDICTOR, COLOURS, EXTRA, FORMAT = 277, 278, 284, 317, 320, 338, 339
+XMP, ICC = 700, 34675
+IPTC, EXIF, GPS, _SUB_DIRECTORIES = 33723, 34665, 34853, 330
+# Values of FORMAT: signed numbers and complex ones are the others.
+UNSIGNED, FLOATING, NOT_SAID, DIFFERING = 1, 3, 4, -1
+TILE_WIDTH, TILE_HEIGHT = 322, 323
+STRIPS, TILES = (273, 279), (324, 325)  # starts and sizes
 # How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
 # is full. Others have no bound. OpenCV makes what is not there black, as a success.
 _PACKED_MAX = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
-_COMPRESSION = 259
 _APART = 2  # value of PLANAR: each channel has strips of its own
 _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
 _TILE_SIDE_FREE = 4096  # pixels: no larger tile than this in a smaller picture
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
-# What OpenCV reads right: by photometric interpretation, bits of integers, and of floating-point numbers.
-_GREYS, _FLOATS = (1, 8, 16), (32, 64)
-_BITS_OF = {
-    (WHITE_IS_ZERO, False): _GREYS,
-    (BLACK_IS_ZERO, False): _GREYS,
-    (RGB, False): (8, 16),
-    (PALETTE, False): (4, 8),
-    (CMYK, False): (8,),
-    (YCBCR, False): (8,),
-    (WHITE_IS_ZERO, True): _FLOATS,
-    (BLACK_IS_ZERO, True): _FLOATS,
-    (RGB, True): _FLOATS,
-}
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, UNSAID = 0, 1, 2, 3, 5, 6, -1
 ASSOCIATED, UNASSOCIATED = 1, 2
-# None, CCITT's three, LZW, JPEG, deflate and its older number, PackBits: what OpenCV's libtiff unpacks.
-_UNPACKED, _PACKINGS = 1, (1, 2, 3, 4, 5, 7, 8, 32946, 32773)
-_TILE_MIN = 1024  # bytes: libtiff 4.7.1 takes a smaller tile that is not packed for one of a wrong size
+UNPACKED, _PREDICTED = 1, (5, 8, 32946)  # LZW, deflate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +65,11 @@ class Entry:
     field: int
     at: int
 
+    @property
+    def numbers(self) -> bool:
+        """Its values are whole numbers."""
+        return self.kind in _CODES
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -93,30 +80,70 @@ class Page:
     width: int
     height: int
     bits: int
-    floating: bool
+    format: int
     samples: int
     photometric: int
     extra: tuple[int, ...]
     reduced: bool
     packing: int
+    predictor: int
     apart: bool
-    tile: int  # bytes of one, 0 for none
+    tile: tuple[int, int]  # width and height, 0 for none
+    turned: int  # 0 where its tag does not say
+
+    @property
+    def floating(self) -> bool:
+        return self.format == FLOATING
+
+    @property
+    def grey(self) -> bool:
+        return self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO)
 
     @property
     def colours(self) -> int:
-        return 1 if self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) else 3
+        """How many channels its colours are in."""
+        return 1 if self.grey or self.photometric == PALETTE else 4 if self.photometric == CMYK else 3
 
     @property
     def alpha(self) -> bool:
-        """The fourth channel is alpha. Where nothing says so it is, as for Pillow; where it is "unspecified",
-        it is not."""
-        marked = self.extra[:1] in ((ASSOCIATED,), (UNASSOCIATED,), ())
-        return self.photometric == RGB and self.samples == 4 and marked
+        """The first channel behind the colours is alpha. Where nothing says what it is, that of RGB is, as
+        for Pillow; where it is "unspecified", it is not."""
+        if self.samples == self.colours or self.photometric in (CMYK, YCBCR):
+            return False
+        unsaid = self.photometric == RGB and not self.extra
+        return unsaid or self.extra[:1] in ((ASSOCIATED,), (UNASSOCIATED,))
 
     @property
     def associated(self) -> bool:
         """Colours have been multiplied by alpha."""
         return self.alpha and self.extra[:1] == (ASSOCIATED,)
+
+    @property
+    def predicted(self) -> bool:
+        """Its samples are differences: TIFF 6.0, section 14. Others than these packings have no predictor."""
+        return self.predictor > 1 and self.packing in _PREDICTED
+
+    @property
+    def tiled(self) -> bool:
+        return TILE_WIDTH in self.entries
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row of pixels, or of a row of one channel where each is stored apart."""
+        return self._bytes(self.width)
+
+    @property
+    def tile_row(self) -> int:
+        """Bytes of a row of a tile."""
+        return self._bytes(self.tile[0])
+
+    def _bytes(self, width: int) -> int:
+        return -(-width * self.bits * (1 if self.apart else self.samples) // 8)
+
+    def places(self, reader: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where its strips or tiles are, and of how many bytes each is; the latter may be missing."""
+        starts, sizes = TILES if self.tiled else STRIPS
+        return reader.values(self.entries.get(starts)), reader.values(self.entries.get(sizes))
 
 
 class Reader:
@@ -166,7 +193,7 @@ class Reader:
         """All values of a field of whole numbers."""
         if entry is None:
             return default
-        if entry.count > _VALUES_MAX or entry.kind not in _CODES:
+        if entry.count > _VALUES_MAX or not entry.numbers:
             raise damaged("a field of an impossible type or length")
         self._use(entry.count)
         return struct.unpack_from(f"{self.order}{entry.count}{_CODES[entry.kind]}", self.data, entry.at)
@@ -176,6 +203,10 @@ class Reader:
         if self._left < 0:
             raise damaged("its directories or their fields lie on top of each other")
 
+    def field(self, entry: Entry) -> bytes:
+        """A field as it stands in the directory; its values may be elsewhere."""
+        return self.data[entry.field : entry.field + (20 if self.big else 12)]
+
     def octets(self, entry: Entry | None) -> bytes:
         if entry is None or entry.count > limits.METADATA_MAX:
             return b""
@@ -183,7 +214,7 @@ class Reader:
 
 
 def header(data: bytes) -> Header:
-    """What the directories say.
+    """What the directories say; ``details`` are those of all pages. `tiff_support.of_pages` is to follow.
 
     Raises
     ------
@@ -192,30 +223,22 @@ def header(data: bytes) -> Header:
     """
     with reading(data):
         reader = Reader(data)
-        pages = _pages(reader)
-        shown = [page for page in pages if not page.reduced] or pages[:1]
-        _within_reason(data, sum(_whole(reader, page) for page in shown))
-        first = shown[0]
+        pages = _shown(_pages(reader))
+        _within_reason(data, sum(_there(reader, page) for page in pages))
+        first = pages[0]
         entries = first.entries
         metadata = Metadata(b"", reader.octets(entries.get(ICC)), reader.octets(entries.get(XMP)))
         if first.photometric == CMYK:
             metadata = Metadata(b"", b"", metadata.xmp)
-        turned = reader.values(entries.get(ORIENTATION), (orientation(metadata),))[:1]
-    for page in shown:
-        _readable(page)
-    largest = max(shown, key=lambda page: page.width * page.height)
     return Header(
-        largest.width,
-        largest.height,
-        bits=first.bits,
+        first.width,
+        first.height,
         floating=first.floating,
-        grey=first.colours == 1,
-        alpha=first.alpha,
-        frames=len(shown),
-        orientation=turned[0] if turned and 1 <= turned[0] <= 8 else 1,
+        grey=first.grey,
+        frames=len(pages),
+        orientation=first.turned or orientation(metadata),
         metadata=metadata,
-        losses=losses([first]),
-        details=shown,
+        details=pages,
     )
 
 
@@ -234,69 +257,91 @@ def _pages(reader: Reader) -> list[Page]:
     return [_page(reader, at, reader.directory(at)) for at in seen]
 
 
+def _shown(pages: list[Page]) -> list[Page]:
+    """Those that are no smaller copies of others."""
+    shown = [page for page in pages if not page.reduced]
+    if not shown and any(_SUB_DIRECTORIES in page.entries for page in pages):
+        raise unsupported("a TIFF whose picture is in a sub-directory of a smaller copy, as in DNG")
+    return shown or pages[:1]
+
+
 def _page(reader: Reader, at: int, entries: Mapping[int, Entry]) -> Page:
     def values(tag: int, default: int) -> tuple[int, ...]:
         return reader.values(entries.get(tag), (default,)) or (default,)
 
     bits, formats, samples = values(BITS, 1), values(FORMAT, 1), values(SAMPLES, 1)[0]
     apart = values(PLANAR, 1)[0] == _APART and samples > 1
-    area = values(_TILE_WIDTH, 0)[0] * values(_TILE_HEIGHT, 0)[0]
-    if len(set(bits)) > 1 or len(set(formats)) > 1:
-        raise unsupported("a TIFF whose channels differ in depth")
-    if formats[0] not in (1, 3, 4):  # unsigned, floating, not said
-        raise unsupported("a TIFF of signed or complex samples")
+    alike = len(set(bits)) == 1 == len(set(formats))
     return Page(
         at,
         entries,
         values(WIDTH, 0)[0],
         values(HEIGHT, 0)[0],
         bits[0],
-        formats[0] == 3,
+        formats[0] if alike else DIFFERING,
         samples,
-        values(PHOTOMETRIC, BLACK_IS_ZERO)[0],
+        values(PHOTOMETRIC, UNSAID)[0],
         reader.values(entries.get(EXTRA)),
         bool(values(SUBFILE, 0)[0] & 1),
-        values(PACKING, _UNPACKED)[0],
+        values(PACKING, UNPACKED)[0],
+        values(PREDICTOR, 1)[0],
         apart,
-        area * bits[0] * (1 if apart else samples) // 8,
+        (values(TILE_WIDTH, 0)[0], values(TILE_HEIGHT, 0)[0]),
+        _turned(values(ORIENTATION, 0)[0]) if ORIENTATION in entries else 0,
     )
 
 
-def _whole(reader: Reader, page: Page) -> int:
-    """Refuse a page whose pixels are not all there, or for which OpenCV would take absurd memory. The bytes
-    of its strips or tiles together."""
+def _turned(said: int) -> int:
+    """An orientation that is none of TIFF 6.0, section 8, is upright: Pillow and libvips do the same."""
+    return said if 1 <= said <= 8 else 1
+
+
+def _there(reader: Reader, page: Page) -> int:
+    """Refuse a page whose fields or pixels are not all there. The bytes of its strips or tiles together."""
     for entry in page.entries.values():
         if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
             raise truncated(reader.data)
-    if not page.width or not page.height:
-        raise damaged("a page without size")
-    tiled = _TILE_WIDTH in page.entries
-    number, tags = (_tiles if tiled else _strips)(reader, page)
-    starts, sizes = (reader.values(page.entries.get(tag)) for tag in tags)
-    number *= page.samples if page.apart else 1
-    if len(starts) < number or (sizes and len(sizes) < number):
-        raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
-    if sizes and max(map(sum, zip(starts, sizes, strict=False))) > len(reader.data):
+    starts, sizes = page.places(reader)
+    if sizes and max(map(sum, zip(starts, sizes, strict=False)), default=0) > len(reader.data):
         raise truncated(reader.data)
-    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
-    packing = reader.values(page.entries.get(_COMPRESSION), (1,))[:1] or (1,)
-    if sizes and sum(sizes) * _PACKED_MAX.get(packing[0], raw) < raw and page.photometric != YCBCR:
-        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
     return sum(sizes)
 
 
-def _strips(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
-    """How many strips each channel has, or all together; and the tags they are found by."""
+def sound(reader: Reader, page: Page) -> None:
+    """Refuse a page whose pixels cannot be that many, or for which OpenCV would take absurd memory."""
+    if not page.width or not page.height:
+        raise damaged("a page without size")
+    number = places(reader, page) * (page.samples if page.apart else 1)
+    starts, sizes = page.places(reader)
+    if len(starts) < number or (sizes and len(sizes) < number):
+        raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
+    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
+    if sizes and sum(sizes) * _PACKED_MAX.get(page.packing, raw) < raw and page.photometric != YCBCR:
+        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
+    if page.tiled and page.packing == UNPACKED and page.photometric != YCBCR:
+        tile = page.tile_row * page.tile[1]
+        if sizes and min(sizes[:number]) < tile:
+            raise damaged(f"a tile of {min(sizes[:number])} bytes where there should be {tile}")
+        if max(starts[:number]) + tile > len(reader.data):
+            raise truncated(reader.data)
+
+
+def places(reader: Reader, page: Page) -> int:
+    """How many strips or tiles each channel has, or all together."""
+    return (_tiles if page.tiled else _strips)(reader, page)
+
+
+def _strips(reader: Reader, page: Page) -> int:
     rows = min(reader.values(page.entries.get(ROWS), (page.height,))[:1] or (0,))
     if not rows:
         raise damaged("strips without rows")
-    return -(-page.height // rows), _STRIPS
+    return -(-page.height // rows)
 
 
-def _tiles(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
-    """The same for tiles, which are of one size: those at the edges reach beyond the picture."""
+def _tiles(reader: Reader, page: Page) -> int:
+    """Tiles are of one size: those at the edges reach beyond the picture."""
     number, area = 1, 1
-    for tag, side in ((_TILE_WIDTH, page.width), (_TILE_HEIGHT, page.height)):
+    for tag, side in ((TILE_WIDTH, page.width), (TILE_HEIGHT, page.height)):
         tile = min(reader.values(page.entries.get(tag))[:1] or (0,))
         if not 0 < tile <= max(_TILE_SIDE_FREE, 2 * side):
             raise damaged(f"tiles of {tile} pixels in a picture of {page.width}×{page.height}")
@@ -304,7 +349,7 @@ def _tiles(reader: Reader, page: Page) -> tuple[int, tuple[int, int]]:
         area *= -(-side // tile) * tile
     if area > _USES_MAX * page.width * page.height + _TILE_SIDE_FREE**2:
         raise damaged(f"tiles of {area} pixels in a picture of {page.width}×{page.height}")
-    return number, _TILES
+    return number
 
 
 def _within_reason(data: bytes, size: int) -> None:
@@ -313,85 +358,19 @@ def _within_reason(data: bytes, size: int) -> None:
         raise damaged(f"{size} bytes of pixels in a file of {len(data)}")
 
 
-def _readable(page: Page) -> None:
-    """Refuse what OpenCV would read wrong, or not at all."""
-    kind = f"a TIFF of {page.bits} bits" + (", floating" if page.floating else "")
-    if page.bits not in _BITS_OF.get((page.photometric, page.floating), ()):
-        raise unsupported(f"{kind}, photometric interpretation {page.photometric}")
-    if page.samples > 4 or page.samples < (3 if page.photometric == RGB else 1):
-        raise unsupported(f"a TIFF of {page.samples} channels")
-    if page.bits > 8 and page.samples > page.colours == 1:
-        raise unsupported(f"{kind}, with a channel beside grey")
-    if page.packing not in _PACKINGS:
-        raise unsupported(f"a TIFF compressed in way {page.packing}")
-    if page.apart and page.bits > 8:
-        raise unsupported(f"{kind} whose channels are stored apart")
-    if page.packing == _UNPACKED and page.bits <= 8 and 0 < page.tile < _TILE_MIN:
-        raise unsupported(f"a TIFF of tiles of {page.tile} bytes")
+# --- what OpenCV wrote ---------------------------------------------------------------------------
 
 
-def losses(pages: Sequence[Page]) -> tuple[tuple[str, str], ...]:
-    """What is not read of these pages, each once."""
-    return tuple(dict.fromkeys(loss for page in pages for loss in _losses(page)))
+def with_fields(data: bytes, alphas: Sequence[bool], metadata: Metadata) -> bytes:
+    """A TIFF as OpenCV writes it, with these blocks in page one.
 
-
-def _losses(page: Page) -> list[tuple[str, str]]:
-    losses = []
-    if page.photometric == CMYK:
-        losses.append((str(Note.COLOURS), "converted from CMYK without a colour profile"))
-    elif page.samples > page.colours and not page.alpha and page.photometric != YCBCR:
-        losses.append((str(Note.ALPHA), "a channel beside its colours was not read"))
-    if _EXIF in page.entries or _GPS in page.entries:
-        losses.append(unread(Note.EXIF, "TIFF"))
-    if page.bits == 64:
-        losses.append((str(Note.DEPTH), "64 to 32 bits"))
-    return losses
-
-
-# --- what OpenCV is given -----------------------------------------------------------------------
-
-
-def alone(data: bytes, wanted: Sequence[Page]) -> Iterator[tuple[Page, bytes | bytearray]]:
-    """Each of these pages as the first of a file, good until the next one is asked for.
-
-    OpenCV would decode all pages of a file to get at one behind the first, those too that nobody has asked
-    about. Every alpha is marked as associated (libtiff multiplies any other into 8-bit colours), and a strip
-    has no more rows than the picture (OpenCV takes memory for as many as are said).
-    """
-    reader = Reader(data)
-    changed: bytearray | None = None
-    for page in wanted:
-        patches = list(_patches(reader, page))
-        if changed is None and (patches or page.at != reader.first):
-            changed = bytearray(data)
-        if changed is None:
-            yield page, data
-            continue
-        struct.pack_into(reader.order + ("Q" if reader.big else "I"), changed, reader.link, page.at)
-        for entry, value in patches:
-            struct.pack_into(reader.order + _CODES[entry.kind], changed, entry.at, value)
-        yield page, changed
-
-
-def _patches(reader: Reader, page: Page) -> Iterator[tuple[Entry, int]]:
-    """Fields of a page, and what their only value is to be."""
-    if page.alpha and page.extra[:1] == (UNASSOCIATED,):
-        yield page.entries[EXTRA], ASSOCIATED
-    rows = page.entries.get(ROWS)
-    if rows and reader.values(rows)[:1] > (page.height,):
-        yield rows, page.height
-
-
-def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
-    """A TIFF as OpenCV writes it, with its fourth channel declared as alpha and these blocks in page one.
-
-    New directories are put behind everything else, as any editor of TIFF does.
+    ``alphas`` says of each page whether its fourth channel is to be declared as alpha. New directories are
+    put behind everything else, as any editor of TIFF does.
     """
     reader = Reader(data)
     result = bytearray(data)
     link, at = 4, reader.first
-    number = 0
-    while at:
+    for number, alpha in enumerate(alphas):
         entries, following = reader.directory(at), reader.following(at)
         fields: list[bytes] = [data[entry.field : entry.field + 12] for entry in entries.values()]
         blocks = {XMP: (1, metadata.xmp), ICC: (7, metadata.icc)} if number == 0 else {}
@@ -406,7 +385,7 @@ def with_fields(data: bytes, alpha: bool, metadata: Metadata) -> bytes:
         result += struct.pack("<H", len(fields)) + b"".join(ordered)
         link = len(result)
         result += bytes(4)
-        at, number = following, number + 1
+        at = following
     return bytes(result)
 
 
