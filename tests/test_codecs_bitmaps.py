@@ -159,6 +159,12 @@ def test_a_bmp_of_other_bits_is_refused(bits, packing):
     assert f"not supported: a BMP of {bits} bits a pixel, packed in way {packing}" in said
 
 
+def test_masks_of_more_bits_than_a_pixel_are_refused():
+    rows = bytes(20 * 60)
+    said = refused(encoders.bmp(rows, 30, 20, 16, masks=(0xFF0000, 0xFF00, 0xFF), packing=3))
+    assert "more bits than a pixel" in said
+
+
 @pytest.mark.parametrize("packing", [4, 5, 11])
 def test_a_bmp_packed_in_other_ways_is_refused(packing):
     assert f"packed in way {packing}" in refused(encoders.bmp(bytes(900), 30, 20, 8, packing=packing))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging import codecs
 from tests import encoders, readers
 from tests.encoders import by_pillow, indices, noise, palette, smooth
@@ -151,3 +152,21 @@ def test_a_tiff_with_a_palette(bits, scale):
 def test_bits_filled_from_the_other_end(bits):
     index = indices(2**bits)
     check(encoders.tiff_of(index, bits, reverse=True), index * (255 // (2**bits - 1)))
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["32 bits", "64 bits in a file of 32"])
+def test_tiles_that_lie_nowhere(wide):
+    """Where the sizes of tiles are not said, their places alone have to lie in the file."""
+    planes = np.stack([noise(1, "uint16"), noise(1, "uint16", seed=1), noise(1, "uint16", seed=2)])
+    data = bytearray(encoders.tiff(planes, planarconfig="separate", tile=(16, 16), compression="zlib"))
+    starts, sizes = data.index(struct.pack("<HHI", 324, 4, 12)), data.index(struct.pack("<HHI", 325, 3, 12))
+    struct.pack_into("<H", data, sizes, 65000)
+    (at,) = struct.unpack_from("<I", data, starts + 8)
+    if wide:
+        struct.pack_into("<HHII", data, starts, 324, 16, 12, len(data))
+        data += struct.pack("<12Q", *[2**40] * 12)
+    else:
+        struct.pack_into("<I", data, at, len(data) + 1)
+    with pytest.raises(ImageError) as caught:
+        codecs.decode(bytes(data))
+    assert caught.value.kind is Kind.TRUNCATED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind, UsageError
+from imgpipe.imaging import processing
 from imgpipe.imaging.codecs import Ceiling
 from imgpipe.imaging.operations import Step
 from imgpipe.imaging.processing import prepare, process, run
@@ -58,6 +60,19 @@ bound(85_000_000)
 failure = process(data, recipe, "jpg").failure
 print(failure.kind, failure.again)
 """
+
+
+@pytest.mark.parametrize("stage", ["decode", "encode"])
+def test_a_fault_of_a_codec_fails_the_picture_alone(stage, monkeypatch):
+    def faulty(*words, **options):
+        raise OverflowError("number 16711680 does not fit")
+
+    monkeypatch.setattr(processing, stage, faulty)
+    failure = process(PNG, Recipe.from_options(["identity"]), "png").failure
+    assert failure is not None
+    assert (failure.kind, failure.again) == (Kind.UNREADABLE, False)
+    said = r"imgpipe's own \(OverflowError at test_processing.py:\d+: number 16711680 does not fit\)"
+    assert re.search(said, failure.message)
 
 
 def test_a_format_that_is_switched_off_is_not_written_either():

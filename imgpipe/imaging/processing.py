@@ -1,15 +1,17 @@
 """Bytes → bytes: decode, apply a recipe, encode. Pure and public: any engine can run it.
 
 Whatever goes wrong with a picture comes back as a value (`Outcome.failure`), never as an exception: an
-operation may come from another package and raise anything. What went right, but not wholly as the picture's
-owner might expect, stands beside the result (`Outcome.notes`).
+operation may come from another package and raise anything, and a codec of ours may have a fault. What went
+right, but not wholly as the picture's owner might expect, stands beside the result (`Outcome.notes`).
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
+from pathlib import PurePath
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 
@@ -104,6 +106,8 @@ def run(
         failure = _judged(error, short=shortage.seen())
     except MemoryError:
         failure = ImageError(Kind.TOO_LARGE, "out of memory", again=True)
+    except Exception as error:  # of a codec, and our own: no picture may end a process that serves others
+        failure = ImageError(Kind.UNREADABLE, _tellable(_fault(error)))
     return Outcome(result, failure, work.times(), tuple(work.notes))
 
 
@@ -236,6 +240,12 @@ def _judged(error: ImageError, *, short: bool) -> ImageError:
     if short and error.kind in (Kind.UNREADABLE, Kind.TRUNCATED, Kind.OPERATION):
         return ImageError(Kind.TOO_LARGE, "out of memory", again=True)
     return ImageError(error.kind, _tellable(error.message), again=error.again, beyond=error.beyond)
+
+
+def _fault(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{PurePath(place.filename).name}:{place.lineno}"
+    return f"a fault of imgpipe's own ({type(error).__name__} at {at}: {error}): report it with this file"
 
 
 def _tellable(message: str) -> str:

@@ -278,6 +278,8 @@ def _directory(reader: Reader, fields: Mapping[int, bytes | Sequence[int] | None
         if isinstance(field, bytes):
             table += field
             continue
+        if max(field) >> 8 * reader.link:
+            raise damaged("a number of 64 bits in a file of 32")
         block = struct.pack(f"{reader.order}{len(field)}{word}", *field)
         table += struct.pack(reader.order + "HH" + word, tag, kind, len(field))
         if len(field) > 1:

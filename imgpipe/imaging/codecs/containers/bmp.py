@@ -94,4 +94,6 @@ def _masks(data: bytes, size: int, bits: int, packing: int) -> tuple[int, ...]:
     masks: tuple[int, ...] = struct.unpack_from(f"<{count}I", data, 54)
     if any("01" in f"{mask:b}".rstrip("0") for mask in masks):
         raise damaged("a mask with gaps")
+    if max(masks) >> bits:
+        raise damaged("a mask of more bits than a pixel has")
     return (*masks, 0)[:4]

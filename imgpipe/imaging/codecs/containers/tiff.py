@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
@@ -302,7 +303,8 @@ def _there(reader: Reader, page: Page) -> int:
         if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
             raise truncated(reader.data)
     starts, sizes = page.places(reader)
-    if sizes and max(map(sum, zip(starts, sizes, strict=False)), default=0) > len(reader.data):
+    ends = map(sum, zip_longest(starts, sizes[: len(starts)], fillvalue=0))
+    if max(ends, default=0) > len(reader.data):
         raise truncated(reader.data)
     return sum(sizes)
 
