@@ -46,6 +46,7 @@ PREFETCH_MAX = 512  # … but never more images than this on one worker
 DELAY_S = 3.0  # how long a simulated load delays an image if nothing else is said (semantics)
 WAITING_MAX = 1024  # delayed images on one worker (design): they hold no credit
 LOSSES_MAX = 20  # workers that died under one image before it is `lost`
+ABSENT_S = 60.0  # images that only workers allow which have gone wait so long for one to come back, then fail
 REFUSALS_MAX = 16  # then an image may be forced (semantics)
 REFUSALS_MAX_REDRAW = 64  # the same in `redraw` (semantics)
 COOL_FIRST_S = 0.001  # cooling after the second refusal in a row; it doubles from here

@@ -5,6 +5,7 @@ A modelled worker has a ready queue and slots; it starts what is ready as soon a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ class Image:
     count: int = 0
     tries: int = 0
     losses: int = 0
-    barred: set[str] = field(default_factory=set)  # workers that must not have it
+    refused: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)  # what allowed too little for it
 
     @property
     def name(self) -> bytes:
@@ -80,6 +81,7 @@ class Seat:
     operations: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     pixels: int = 0
+    gone_at: float = -math.inf  # it has been there before
     credit: dict[int, Image] = field(default_factory=dict)  # sent and not answered
     ready: list[Image] = field(default_factory=list)
     running: list[Image] = field(default_factory=list)
@@ -87,8 +89,11 @@ class Seat:
     asked: list[str] = field(default_factory=list)
     sees: set[str] = field(default_factory=set)
 
-    def allows_no_more_than(self, other: Seat) -> bool:
-        return self.pixels <= other.pixels and set(self.codecs) <= set(other.codecs)
+    def may_have(self, image: Image) -> bool:
+        """It allows more than those that refused it."""
+        return not any(
+            self.pixels <= pixels and set(self.codecs) <= set(codecs) for pixels, codecs in image.refused
+        )
 
     @property
     def images(self) -> list[Image]:

@@ -66,7 +66,7 @@ class Referee:
     def lose(self, name: str) -> None:
         seat = self.seats[name]
         self._empty(seat)
-        self.seats[name] = Seat(name)
+        self.seats[name] = Seat(name, "gone", 1, seat.operations, seat.codecs, seat.pixels, gone_at=self.now)
         self.scheduler.lost(name, self.now)
 
     def _empty(self, seat: Seat) -> None:
@@ -82,7 +82,7 @@ class Referee:
         self.scheduler.suspected(name, silent, self.now)
 
     def drain(self, name: str) -> None:
-        self.seats[name].state = "draining"
+        self.seats[name].state, self.seats[name].gone_at = "draining", self.now
         self._say(name, Draining())
 
     def ready(self, name: str, job: str, ready: bool) -> None:
@@ -132,11 +132,7 @@ class Referee:
 
     def _beyond(self, seat: Seat, image: Image) -> str:
         """It goes on to whoever allows more than this worker, if anyone does who sees the folders."""
-        image.barred |= {
-            other.name
-            for other in self.seats.values()
-            if other.state != "gone" and other.allows_no_more_than(seat)
-        }
+        image.refused.append((seat.pixels, seat.codecs))
         return "passed on" if self._others(image) and not image.job.stopping else "failed"
 
     def _back(self, image: Image, outcome: str) -> None:
@@ -249,7 +245,7 @@ class Referee:
             assert image.state == "queued", f"assigned while {image.state}"
             assert attempt not in self._attempts, "an attempt came twice"
             assert (attempt >> 32, name) == (3, image.name)
-            if seat.name in image.barred:
+            if not seat.may_have(image):
                 assert not self._others(image), "given once more to one who refused it"
             self._attempts.add(attempt)
             image.state, image.attempt, image.seat = "held", attempt, seat
@@ -262,14 +258,16 @@ class Referee:
         assert len(seat.credit) <= seat.slots + prefetch, "over its credit"
 
     def _others(self, image: Image) -> list[Seat]:
-        """Who may have it, or may when heard again."""
+        """Who may have it: now, when heard again, when it has looked at the folders, or when it is back."""
         return [
-            seat
-            for seat in self.seats.values()
-            if seat.state in ("live", "suspect")
-            and image.job.id in seat.sees
-            and seat.name not in image.barred
+            seat for seat in self.seats.values() if seat.may_have(image) and self._stands(seat, image.job)
         ]
+
+    def _stands(self, seat: Seat, work: Work) -> bool:
+        if seat.state in ("live", "suspect"):
+            return work.id in seat.sees or work.id in seat.asked
+        able = set(work.spec.operations) <= set(seat.operations) and set(work.spec.codecs) <= set(seat.codecs)
+        return able and self.now < seat.gone_at + limits.ABSENT_S
 
     def _cancelled(self, seat: Seat, message: Cancel) -> None:
         for _, attempt in message.tokens:
@@ -330,7 +328,7 @@ class Referee:
             return
         for seat in self.seats.values():
             prefetch = self.scheduler.fleet.workers[seat.name].prefetch if seat.state == "live" else 0
-            wanted = any(seat.name not in image.barred or not self._others(image) for image in queued)
+            wanted = any(seat.may_have(image) or not self._others(image) for image in queued)
             able = wanted and seat.state == "live" and work.id in seat.sees
             assert not able or len(seat.credit) >= seat.slots + prefetch, "a worker stands idle"
 

@@ -250,6 +250,53 @@ def test_who_allows_other_formats_is_asked() -> None:
     assert (fact.attempts, fact.tries) == (2, 1)
 
 
+def test_who_has_not_looked_at_the_folders_yet_is_waited_for() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.submit()
+    referee.found(work, 3)
+    referee.exhausted(work, "")
+    referee.turn()
+    referee.ready("a", work.id, True)
+    referee.turn()
+    _too_much_for("a", referee, work)
+    assert not work.ended
+    referee.heal()
+    assert len(referee.told(work, ImageDone)) == 3
+
+
+def test_the_one_that_allows_more_may_go_and_come_back() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.give(50)
+    _too_much_for("a", referee, work)
+    referee.lose("b")
+    referee.turn()
+    _too_much_for("a", referee, work)
+    referee.pass_time(limits.ABSENT_S / 2)
+    referee.join("b", 1, pixels=9)
+    referee.turn()
+    referee.heal()
+    assert len(referee.told(work, ImageDone)) == 50
+
+
+def test_who_comes_back_with_higher_limits_is_asked_again() -> None:
+    referee = Referee()
+    referee.join("a", 1, pixels=5)
+    referee.join("b", 1, pixels=9)
+    work = referee.give(9)
+    _too_much_for("a", referee, work)
+    referee.lose("a")
+    referee.join("a", 1, pixels=9)
+    referee.turn()
+    referee.look()
+    assert referee.held("a")
+    referee.heal()
+    assert len(referee.told(work, ImageDone)) == 9
+
+
 def test_where_the_one_that_allows_more_leaves_the_image_fails() -> None:
     referee = Referee()
     referee.join("a", 1, pixels=5)
@@ -260,6 +307,12 @@ def test_where_the_one_that_allows_more_leaves_the_image_fails() -> None:
     referee.turn()
     assert not referee.held("a"), "b is only silent"
     referee.lose("b")
+    referee.turn()
+    _too_much_for("a", referee, work)
+    assert not work.ended, "b may come back"
+    deadline = referee.scheduler.deadline()
+    assert deadline == referee.now + limits.ABSENT_S
+    referee.pass_time(limits.ABSENT_S)
     referee.turn()
     _too_much_for("a", referee, work)
     assert work.ended

@@ -31,7 +31,7 @@ class Event(IntEnum):
     DONE = 1  # a live attempt has committed its output
     REFUSED = 2  # a worker said no, untouched
     RETURNED = (
-        3  # given back: drained, or the folders are not seen from there, or it is too much for that worker
+        3  # given back: drained, or the folders are not seen there, or it is more than that worker allows
     )
     LOST = 4  # its worker died
     TOO_MANY_LOSSES = 5  # … and too many had before

@@ -8,6 +8,7 @@ often. A job's ``eligible`` set and its policy are kept true here, incrementally
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from imgpipe import limits
 from imgpipe.facts import WorkerChanged
 from imgpipe.protocol import Offer
 from imgpipe.scheduling.automaton import Sight, WorkerState
-from imgpipe.scheduling.records import JobRecord, View, WorkerRecord
+from imgpipe.scheduling.records import Ability, JobRecord, View, WorkerRecord
 
 
 class Fleet:
@@ -26,6 +27,7 @@ class Fleet:
         self.live = 0
         self._jobs = jobs
         self._send = send
+        self._within: dict[frozenset[Ability], frozenset[str]] = {}  # until the next offer
         self._asks: list[tuple[float, str, str]] = []  # when to ask which worker again about which job
 
     # --- workers come and go --------------------------------------------------------------------
@@ -42,6 +44,7 @@ class Fleet:
         worker.address = address or worker.address
         worker.slots = max(1, offer.slots)
         worker.reset(offer)
+        self._within.clear()
         self.become(worker, WorkerState.LIVE, "")
         for job in self._jobs.values():
             if job.introduced:
@@ -107,28 +110,33 @@ class Fleet:
     def ask_at(self) -> float | None:
         return self._asks[0][0] if self._asks else None
 
-    def able(self, job: JobRecord) -> set[str]:
-        """Who may do images of the job: the eligible, and those that are only silent at the moment."""
-        standing = (WorkerState.LIVE, WorkerState.SUSPECT)
-        return {
-            name
-            for name, worker in self.workers.items()
-            if worker.state in standing
-            and (view := worker.sights.get(job.id)) is not None
-            and view.sight is Sight.READY
-        }
+    def able(self, job: JobRecord, now: float) -> set[str]:
+        """Who may do images of the job, now or before long: also who is silent, or has been asked whether it
+        sees the folders, or leaves or has gone and may come back."""
+        return {name for name, worker in self.workers.items() if self._may(worker, job, now)}
 
-    def allowing_no_more(self, worker: WorkerRecord) -> frozenset[str]:
-        """Who allows no more formats and pixels than this worker: itself, and others like it."""
-        offer = worker.offer
-        assert offer is not None  # it has answered
-        return frozenset(
-            name
-            for name, other in self.workers.items()
-            if other.offer is not None
-            and other.offer.pixels <= offer.pixels
-            and set(other.offer.codecs) <= set(offer.codecs)
-        )
+    def _may(self, worker: WorkerRecord, job: JobRecord, now: float) -> bool:
+        if worker.state in (WorkerState.LIVE, WorkerState.SUSPECT):
+            view = worker.sights.get(job.id)
+            return view is not None and view.sight in (Sight.ASKED, Sight.READY)
+        offer = worker.last_offer
+        return offer is not None and now < worker.gone_at + limits.ABSENT_S and not _lacks(offer, job)
+
+    def absent_until(self, now: float) -> float:
+        """When the next of those that leave or have gone is waited for no more; infinite if there is none."""
+        ends = (worker.gone_at + limits.ABSENT_S for worker in self.workers.values())
+        return min((end for end in ends if end > now), default=math.inf)
+
+    def within(self, abilities: frozenset[Ability]) -> frozenset[str]:
+        """Who allows no more than one of these does."""
+        found = self._within.get(abilities)
+        if found is None:
+            found = self._within[abilities] = frozenset(
+                name
+                for name, worker in self.workers.items()
+                if worker.last_offer is not None and any(map(worker.ability.within, abilities))
+            )
+        return found
 
     # --- who has room ---------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ class HandOut:
                 waiting.remove(job)
         ready_at = min((_ready_at(job) for job in self._jobs.values()), default=math.inf)
         self.deadline = min(ready_at, self._cooling_until)
+        if any(job.reserved for job in self._jobs.values()):
+            self.deadline = min(self.deadline, self._fleet.absent_until(now))
 
     def _next_job(self, waiting: list[JobRecord]) -> JobRecord:
         chosen = min(waiting, key=lambda job: (-job.spec.priority, job.served)) if waiting[1:] else waiting[0]
@@ -80,10 +82,10 @@ class HandOut:
     def _place_next(self, job: JobRecord, now: float) -> bool:
         """Assign the task at the head of a queue, or let it wait; False if no worker can take any."""
         for barred in [*job.reserved] if job.reserved else ():
-            queue = job.reserved[barred]
-            # Whoever could have these is gone: anyone may, and say once more that it is too much.
-            for_all = job.eligible <= barred and self._fleet.able(job) <= barred
-            if self._place(queue, now, NOBODY if for_all else barred):
+            queue, names = job.reserved[barred], self._fleet.within(barred)
+            # Whoever could have these is gone for good: anyone may, and say once more that it is too much.
+            for_all = job.eligible <= names and self._fleet.able(job, now) <= names
+            if self._place(queue, now, NOBODY if for_all else names):
                 if not queue:
                     del job.reserved[barred]
                 return True
@@ -172,7 +174,8 @@ def _is_to_be_forced(task: Task, barred: frozenset[str]) -> bool:
     if task.refusals < job.spec.mode.refusals_max:
         return False
     if barred:
-        return job.eligible - barred <= job.refusing
+        others = job.eligible - barred
+        return bool(others) and others <= job.refusing
     return len(job.refusing) >= len(job.eligible)
 
 

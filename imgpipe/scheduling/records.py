@@ -10,7 +10,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgpipe import limits
 from imgpipe.facts import Ended, Fact, Tally
@@ -20,6 +20,20 @@ from imgpipe.scheduling.automaton import Sight, State, WorkerState
 from imgpipe.scheduling.placement import LeastBusy, Mode, Policy
 
 NOBODY: frozenset[str] = frozenset()
+
+
+class Ability(NamedTuple):
+    """What a worker allows: pixels of one picture, and formats by their suffixes."""
+
+    pixels: int
+    codecs: frozenset[str]
+
+    def within(self, other: Ability) -> bool:
+        """It allows no more."""
+        return self.pixels <= other.pixels and self.codecs <= other.codecs
+
+
+NOTHING: frozenset[Ability] = frozenset()
 
 
 class Task:
@@ -55,7 +69,7 @@ class Task:
         self.refusals = 0
         self.refusers: set[str] = set()  # who refused it since it last waited
         self.avoid = NOBODY  # workers it should not go back to
-        self.barred = NOBODY  # workers it must not go back to: it is more than they allow
+        self.barred = NOTHING  # what workers allow that refused it: it must not go to who allows no more
         self.alone = False
 
 
@@ -63,12 +77,15 @@ class WorkerRecord:
     """One worker, as the scheduler sees it."""
 
     __slots__ = (
+        "ability",
         "address",
         "answers",
         "caution",
         "cooling_until",
         "done",
+        "gone_at",
         "held",
+        "last_offer",
         "name",
         "offer",
         "pace",
@@ -89,11 +106,17 @@ class WorkerRecord:
         self.state = WorkerState.GONE
         self.why = "not connected yet"
         self.done = 0
+        self.last_offer: Offer | None = None  # it may have gone since; ``gone_at``: when it began to leave
+        self.ability = Ability(0, frozenset())
+        self.gone_at = -math.inf
         self.reset(None)
 
     def reset(self, offer: Offer | None) -> None:
         """A new stream: nothing in hand, nothing learned."""
         self.offer = offer
+        if offer is not None:
+            self.last_offer = offer
+            self.ability = Ability(offer.pixels, frozenset(offer.codecs))
         self.held: dict[int, Task] = {}  # attempt → task: these hold credit
         self.waiting: dict[int, Task] = {}  # attempt → task: delayed, without credit
         self.sights: dict[str, View] = {}
@@ -201,7 +224,7 @@ class JobRecord:
     opened_at: float
     policy: Policy
     queue: deque[Task] = field(default_factory=deque)
-    reserved: dict[frozenset[str], deque[Task]] = field(default_factory=dict)  # by who must not have them
+    reserved: dict[frozenset[Ability], deque[Task]] = field(default_factory=dict)  # by `Task.barred`
     paused: list[Task] = field(default_factory=list)
     paused_until: float = math.inf
     facts: list[Fact] = field(default_factory=list)  # told since the last outbox

@@ -98,6 +98,7 @@ class Scheduler:
         self.fleet.become(record, WorkerState.GONE, why)
         held = [*record.held.items(), *record.waiting.items()]
         record.reset(None)
+        record.gone_at = now
         self._unsend(worker)
         for attempt, task in reversed(held):  # to the front one by one: reversed keeps their order
             self._lose(record, attempt, task)
@@ -123,6 +124,7 @@ class Scheduler:
             self.late += 1
             return
         if isinstance(message, Draining):
+            record.gone_at = now
             self.fleet.become(record, WorkerState.DRAINING, message.why or "leaving")
             return
         answer = self._answers.get(type(message))
@@ -276,7 +278,7 @@ class Scheduler:
             if task is None:
                 continue
             self._accepted(worker, job, was_delayed, now)
-            if len(row) > 6 and row[6] and self._passed_on(worker, task):
+            if len(row) > 6 and row[6] and self._passed_on(worker, task, now):
                 continue
             task.tries += 1
             if again:
@@ -285,11 +287,11 @@ class Scheduler:
                 self._fail(worker, task, Event.FAILED, kind, words, notes)
         self._end_if_over(job)
 
-    def _passed_on(self, worker: WorkerRecord, task: Task) -> bool:
+    def _passed_on(self, worker: WorkerRecord, task: Task, now: float) -> bool:
         """It is more than the worker allows: free, and for those that allow more, while there is one."""
         job = task.job
-        barred = task.barred | self.fleet.allowing_no_more(worker)
-        if job.stopping or self.fleet.able(job) <= barred:
+        barred = task.barred | {worker.ability}
+        if job.stopping or self.fleet.able(job, now) <= self.fleet.within(barred):
             return False
         task.barred = barred
         self._happened(task, Event.RETURNED)
