@@ -102,6 +102,7 @@ REPEATED_S = 1.5  # small images of a sample are done again for so long, to be t
 REPEATED_MAX = 4000  # … so many at most,
 REPEATED_LEAST = 16  # … and not where it would be fewer for each slot: those that wait at the end would count
 REPEATED_BYTES_MAX = 256 * 1024 * 1024  # … nor more bytes of results
+REPEATED_WAIT_S = 30.0  # then it is given up: the estimate does without
 SHEET_SIDE_MAX = 4000  # pixels: every viewer and browser shows that
 SHEET_BYTES_MAX = 64 * 1024 * 1024  # a larger file is no sheet of ours, so it is not overwritten
 

@@ -1,5 +1,7 @@
 """What tests of several files share."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,3 +26,18 @@ def operations_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _installed.cache_clear()
     yield OPERATIONS
     _installed.cache_clear()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, too small for what is to be written."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        assert not os.environ.get("CI"), f"CI must be able to mount: {made.stderr.strip()}"
+        pytest.skip(f"NOT TESTED: full and read-only disks. Mounting is not allowed: {made.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)

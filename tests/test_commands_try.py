@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from imgpipe.imaging import sheet
 from imgpipe.imaging.pixels import Image
 from imgpipe.imaging.sheet import Cell
 from imgpipe.trial import repeating
+from tests.disks import remount
 
 DATA = Path(__file__).parent.parent / "data" / "input"
 
@@ -220,6 +222,18 @@ def test_no_temporary_directory(
     monkeypatch.setattr("tempfile.tempdir", str(photos / "none"))
     assert try_() == 2
     assert "set TMPDIR to a directory with room" in capsys.readouterr().err
+
+
+def test_results_that_find_no_room_are_not_waited_for(
+    photos: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    remount(small_disk, "size=400k")  # for the copies, and no result
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    assert try_("--op", "resize:size=2000x2000", "--format", "bmp", "-q") == 2
+    said = r"imgpipe: the sample cannot be done: .*: no space left on device; set TMPDIR to a directory "
+    assert re.match(said, capsys.readouterr().err)
+    assert left(small_disk) == set()
+    assert left(photos.parent) == {"photos", "disk"}
 
 
 def test_an_image_that_kills_its_process(

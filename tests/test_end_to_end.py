@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from imgpipe.errors import UsageError
 from imgpipe.facts import ImageDone, ImageFailed, Listed
+from tests.disks import remount
 from tests.pictures import Site, check, of
 from tests.pools import Gate
 from tests.processes import Fleet, Process, children, fleet, run
@@ -204,25 +204,6 @@ def test_a_folder_that_goes_away_takes_no_image_with_it(tmp_path: Path, replaced
     with fleet(tmp_path, 1, limits=SOON) as nodes:
         gate = Gate(nodes.gates[0])
         run(nodes, main)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, too small for what is to be written."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        assert not os.environ.get("CI"), f"CI must be able to mount: {made.stderr.strip()}"
-        pytest.skip(f"NOT TESTED: full and read-only disks. Mounting is not allowed: {made.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-def remount(disk: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
 
 
 def test_a_full_disk_holds_the_job_until_there_is_room(two: Fleet, tmp_path: Path, small_disk: Path) -> None:

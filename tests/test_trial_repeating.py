@@ -9,7 +9,7 @@ import pytest
 
 from imgpipe import limits
 from imgpipe.facts import ImageDone, ImageFailed
-from imgpipe.trial.repeating import costs, lay_out, of_the_dead, rounds
+from imgpipe.trial.repeating import Room, costs, lay_out, of_the_dead, rounds
 
 
 def done(name: bytes, *us: int) -> ImageDone:
@@ -20,14 +20,28 @@ def done(name: bytes, *us: int) -> ImageDone:
 QUICK = [done(b"%d" % n, 100, 400, 300, 150, 50) for n in range(12)]  # a millisecond each
 
 
+LARGE = Room(10**12, 10**9, 0)
+
+
 def test_small_images_are_repeated_for_a_second_or_two():
-    assert rounds(QUICK, 12_000, 1) == int(limits.REPEATED_S / 0.012)
-    assert rounds(QUICK, 12_000, 2) == int(2 * limits.REPEATED_S / 0.012)
+    assert rounds(QUICK, 12_000, 1, LARGE) == int(limits.REPEATED_S / 0.012)
+    assert rounds(QUICK, 12_000, 2, LARGE) == int(2 * limits.REPEATED_S / 0.012)
 
 
 def test_results_fill_no_disk_and_links_no_folder():
-    assert rounds(QUICK, limits.REPEATED_BYTES_MAX // 20, 2) == 20
-    assert rounds(QUICK, 12_000, 20) == limits.REPEATED_MAX // 12
+    assert rounds(QUICK, limits.REPEATED_BYTES_MAX // 20, 2, LARGE) == 20
+    assert rounds(QUICK, 12_000, 20, LARGE) == limits.REPEATED_MAX // 12
+    assert rounds(QUICK, 12_000, 2, Room(12_000 * 30, 10**9, 0)) == 30
+    assert rounds(QUICK, 12_000, 2, Room(12_000 * 30, 10**9, 1000)) == 15
+    assert rounds(QUICK, 12_000, 2, Room(10**12, 13 * 40, 0)) == 40
+    assert rounds(QUICK, 12_000, 2, Room(12_000, 10**9, 4096)) == 0
+
+
+def test_a_quarter_of_what_is_free(tmp_path: Path):
+    found, room = os.statvfs(tmp_path), Room.of(os.fsencode(tmp_path))
+    assert room.block == found.f_frsize
+    assert room.free == pytest.approx(found.f_bavail * found.f_frsize / 4, rel=0.2)
+    assert room.files > 0
 
 
 @pytest.mark.parametrize(
@@ -40,7 +54,7 @@ def test_results_fill_no_disk_and_links_no_folder():
     ],
 )
 def test_not_at_all_where_it_says_nothing_new(images: list[ImageDone], written: int, slots: int):
-    assert rounds(images, written, slots) == 0
+    assert rounds(images, written, slots, LARGE) == 0
 
 
 def test_links_for_every_round(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -22,7 +23,7 @@ from imgpipe.commands.outcome import say
 from imgpipe.commands.progress import progress_of, ticking
 from imgpipe.commands.words import count
 from imgpipe.errors import UnfinishedError, UsageError
-from imgpipe.facts import Fact, ImageDone, Started
+from imgpipe.facts import Fact, ImageDone, Started, WorkerChanged
 from imgpipe.imaging import sheet
 from imgpipe.imaging.bounds import Bounds
 from imgpipe.imaging.naming import MIRRORED
@@ -190,7 +191,7 @@ class _Trial:
         done = [fact for fact in facts if isinstance(fact, ImageDone) and fact.tries == 1]
         with desk.folder(b"out") as output:
             written = sum(output.size(self._recipe.target(one.name)) for one in done)
-        number = repeating.rounds(done, written, self.slots)
+        number = repeating.rounds(done, written, self.slots, repeating.Room.of(desk.path))
         if not number:
             return {}
         place = desk.path + b"/again"
@@ -202,7 +203,11 @@ class _Trial:
         recipe = self._recipe.changed(name=MIRRORED)  # whatever it is, the rounds must not collide
         request = replace(self._request(place), recipe=recipe.array())
         again: list[Fact] = []
-        took_s = await _follow(client, request, again.append)
+        try:
+            async with asyncio.timeout(limits.REPEATED_WAIT_S):
+                took_s = await _follow(client, request, again.append)
+        except (TimeoutError, UsageError):
+            return {}
         return repeating.costs(again, took_s, self.slots)
 
     def _request(self, place: bytes) -> SubmitRequest:
@@ -227,12 +232,20 @@ class _Trial:
 
 
 async def _follow(client: Client, request: SubmitRequest, told: Callable[[Fact], None]) -> float:
-    """A job from its beginning to its end; the seconds since its first image was handed out."""
+    """A job from its beginning to its end; the seconds since its first image was handed out.
+
+    Raises
+    ------
+    UsageError
+        There is no room for its results. Other jobs wait for some; nobody else will make it for this one.
+    """
     job = await client.submit(request)
     began = time.perf_counter()
     async for batch in job.batches():
         for fact in batch:
             began = time.perf_counter() if isinstance(fact, Started) else began
+            if isinstance(fact, WorkerChanged) and fact.state == "aside":
+                raise UsageError(f"the sample cannot be done: {fact.reason}; {_ELSEWHERE}")
             told(fact)
     return time.perf_counter() - began
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from imgpipe import limits
@@ -18,8 +19,24 @@ from imgpipe.errors import Kind
 from imgpipe.facts import Fact, ImageDone, ImageFailed
 
 
-def rounds(done: Sequence[ImageDone], written: int, slots: int) -> int:
-    """How often these images are to be done again; 0 where that would say nothing new.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a file system has for results: bytes free, and files; a block is the least that a file takes."""
+
+    free: int
+    files: int
+    block: int
+
+    @classmethod
+    def of(cls, path: bytes) -> Room:
+        """A quarter of what is free there: the sample and its results lie there, too."""
+        found = os.statvfs(path)
+        files = found.f_favail // 4 if found.f_files else limits.REPEATED_MAX  # some say 0 and mean no limit
+        return cls(found.f_bavail * found.f_frsize // 4, files, found.f_frsize)
+
+
+def rounds(done: Sequence[ImageDone], written: int, slots: int, room: Room) -> int:
+    """How often these images are to be done again; 0 where that would say nothing new, or there is no room.
 
     ``written`` is bytes of all their results.
     """
@@ -27,7 +44,9 @@ def rounds(done: Sequence[ImageDone], written: int, slots: int) -> int:
     if not busy_s:
         return 0
     number = int(limits.REPEATED_S * slots / busy_s)
-    number = min(number, limits.REPEATED_MAX // len(done), limits.REPEATED_BYTES_MAX // max(1, written))
+    size = max(1, written + room.block * len(done))
+    number = min(number, limits.REPEATED_MAX // len(done), limits.REPEATED_BYTES_MAX // size)
+    number = min(number, room.free // size, room.files // (len(done) + 1))
     return number if number * len(done) >= limits.REPEATED_LEAST * slots else 0
 
 
