@@ -255,12 +255,26 @@ def _tiffs() -> Iterator[Bomb]:
     ):
         yield Bomb(f"tiff-{name}.tif", tiff(_grey(8, 8, **fields), tail=pixels), ends)
     yield Bomb("tiff-overlap.tif", _strips_on_top(), (UNREADABLE,))
-    for name, packing in (("lzw", 5), ("deflate", 8), ("packbits", 32773)):
-        packed = zlib.compress(bytes(1 << 20)) if packing == 8 else b"\x80\0\1" * 8
-        large = _grey(9999, 9999, t259=(3, 1, packing), t279=(4, 1, len(packed)))
+    small = saved(Image.new("L", (8, 8)), "JPEG")
+    others = (("fax", 2), ("fax3", 3), ("fax4", 4), ("jpeg", 7))
+    for name, packing in (("lzw", 5), ("deflate", 8), ("packbits", 32773), *others):
+        packed = {8: zlib.compress(bytes(1 << 20)), 7: small}.get(packing, b"\x80\0\1" * 8)
+        bits = 1 if packing < 5 else 8
+        large = _grey(9999, 9999, t258=(3, 1, bits), t259=(3, 1, packing), t279=(4, 1, len(packed)))
         yield Bomb(f"tiff-{name}.tif", tiff(large, tail=packed), (UNREADABLE, TRUNCATED))
+        unsaid = {tag: field for tag, field in large.items() if tag != 279}
+        yield Bomb(f"tiff-{name}-unsaid.tif", tiff(unsaid, tail=packed), (UNREADABLE, TRUNCATED))
+    yield Bomb("tiff-small-tiles.tif", _small_tiles(), (UNREADABLE,))
     big = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16)
     yield Bomb("bigtiff-fields.tif", big + struct.pack("<Q", 2**63) + bytes(64), (UNREADABLE, TRUNCATED))
+
+
+def _small_tiles() -> bytes:
+    """A million tiles of one pixel, which is the same one."""
+    count = 1_000_000
+    places = {"t324": (4, count, 16), "t322": (4, 1, 1), "t323": (4, 1, 1)}
+    page = {tag: field for tag, field in _grey(1000, 1000, **places).items() if tag not in (273, 278, 279)}
+    return tiff(page, tail=struct.pack("<I", 8) * (count + 2))
 
 
 def _directories_on_top() -> bytes:

@@ -159,6 +159,14 @@ def test_a_bmp_of_other_bits_is_refused(bits, packing):
     assert f"not supported: a BMP of {bits} bits a pixel, packed in way {packing}" in said
 
 
+@pytest.mark.parametrize("packing", [0, 1])
+@pytest.mark.parametrize("start", [0, 14, 53])
+def test_pixels_within_the_header_are_none(start, packing):
+    data = bytearray(encoders.bmp(bytes(900), 30, 20, 8, palette=palette(4), packing=packing))
+    data[10:14] = start.to_bytes(4, "little")
+    assert "begin within its header" in refused(bytes(data))
+
+
 def test_masks_of_more_bits_than_a_pixel_are_refused():
     rows = bytes(20 * 60)
     said = refused(encoders.bmp(rows, 30, 20, 16, masks=(0xFF0000, 0xFF00, 0xFF), packing=3))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from imgpipe.errors import ImageError, Kind
 from imgpipe.imaging import codecs
+from imgpipe.imaging.processing import process
+from imgpipe.imaging.recipe import Recipe
 from tests import encoders, readers
 from tests.encoders import by_pillow, indices, noise, palette, smooth
 from tests.judges import check, refused
@@ -170,3 +174,11 @@ def test_tiles_that_lie_nowhere(wide):
     with pytest.raises(ImageError) as caught:
         codecs.decode(bytes(data))
     assert caught.value.kind is Kind.TRUNCATED
+
+
+def test_numbers_beyond_float32_become_infinite_and_warn_of_nothing():
+    values = np.array([[1e300, -1e300, 0.5, np.nan]])
+    outcome = process(encoders.tiff(values), Recipe.from_options(["identity"], strict=True), "tif")
+    assert [kind for kind, _ in outcome.notes] == ["depth"]
+    found = tifffile.imread(io.BytesIO(outcome.data or b""))
+    assert np.array_equal(found, np.array([[np.inf, -np.inf, 0.5, np.nan]], np.float32), equal_nan=True)

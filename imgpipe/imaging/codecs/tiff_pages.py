@@ -104,7 +104,10 @@ def _decoded(file: bytes | bytearray, page: Page) -> Image:
 
 
 def _single(image: Image) -> Image:
-    return image.astype(np.float32) if image.dtype == np.float64 else image
+    if image.dtype != np.float64:
+        return image
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 becomes infinite
+        return image.astype(np.float32)
 
 
 def _inverted(image: Image) -> Image:

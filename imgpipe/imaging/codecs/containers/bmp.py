@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from imgpipe.errors import Note
 from imgpipe.imaging.codecs.containers.header import Header, damaged, reading, truncated, unread, unsupported
 
+_FILE = 14  # bytes before the header
 _CORE, _OS2 = 12, 64  # sizes of headers: the oldest, and that of OS/2, whose packings have other numbers
 _RGB, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6  # how pixels are packed
 _RLES = (_RLE8, _RLE4)
@@ -51,6 +52,8 @@ def header(data: bytes) -> Header:
         raise unsupported(f"a BMP of {bits} bits a pixel, packed in way {packing}")
     if width <= 0 or height == 0:
         raise damaged("its header describes no picture")
+    if start < _FILE + size:
+        raise damaged("its pixels begin within its header")
     row = (width * bits + 31) // 32 * 4
     if start > len(data) or (packing not in _RLES and start + row * abs(height) > len(data)):
         raise truncated(data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from operator import add
 
 from imgpipe import limits
 from imgpipe.errors import ImageError, Kind
@@ -46,8 +46,11 @@ UNSIGNED, FLOATING, NOT_SAID, DIFFERING = 1, 3, 4, -1
 TILE_WIDTH, TILE_HEIGHT = 322, 323
 STRIPS, TILES = (273, 279), (324, 325)  # starts and sizes
 # How many times smaller than pixels strips can be: of LZW, 3,837 codes of 12 bits make 7 MB before the table
-# is full. Others have no bound. OpenCV makes what is not there black, as a success.
-_PACKED_MAX = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
+# is full; of JPEG, a block of 64 pixels takes a bit at the least. OpenCV makes what is not there black, as a
+# success, and takes memory for it.
+_PACKED_MAX = {1: 1, 5: 2048, 7: 1024, 8: 1032, 32946: 1032, 32773: 64}
+_FAX = (2, 3, 4)
+_TILES_FREE, _TILE_BYTES = 10_000, 32  # 16 × 16 pixels of a bit: TIFF 6.0 has none smaller
 _APART = 2  # value of PLANAR: each channel has strips of its own
 _USES_MAX = 4  # times a file's bytes may be used: some tags are asked for twice, and blank tiles are shared
 _USES_FREE = 64 << 20  # bytes that may be used beyond that: even decompressing them takes no second
@@ -303,7 +306,7 @@ def _there(reader: Reader, page: Page) -> int:
         if entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(reader.data):
             raise truncated(reader.data)
     starts, sizes = page.places(reader)
-    ends = map(sum, zip_longest(starts, sizes[: len(starts)], fillvalue=0))
+    ends = map(add, starts, sizes) if sizes else starts
     if max(ends, default=0) > len(reader.data):
         raise truncated(reader.data)
     return sum(sizes)
@@ -317,15 +320,27 @@ def sound(reader: Reader, page: Page) -> None:
     starts, sizes = page.places(reader)
     if len(starts) < number or (sizes and len(sizes) < number):
         raise damaged(f"{len(starts)} strips or tiles where there should be {number}")
-    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8)
-    if sizes and sum(sizes) * _PACKED_MAX.get(page.packing, raw) < raw and page.photometric != YCBCR:
-        raise damaged(f"{sum(sizes)} bytes for {page.width}×{page.height} pixels")
+    there = sum(sizes) if sizes else len(reader.data)
+    if there * 8 < _bits_min(page):
+        raise damaged(f"{there} bytes for {page.width}×{page.height} pixels")
+    if page.tiled and number > _TILES_FREE + len(reader.data) // _TILE_BYTES:
+        raise damaged(f"{number} tiles in {len(reader.data)} bytes")
     if page.tiled and page.packing == UNPACKED and page.photometric != YCBCR:
         tile = page.tile_row * page.tile[1]
         if sizes and min(sizes[:number]) < tile:
             raise damaged(f"a tile of {min(sizes[:number])} bytes where there should be {tile}")
         if max(starts[:number]) + tile > len(reader.data):
             raise truncated(reader.data)
+
+
+def _bits_min(page: Page) -> int:
+    """In how many bits its pixels can be at the least, all together."""
+    if page.packing in _FAX:
+        return page.height  # ITU-T T.4 and T.6: of a row that is like the one before, one
+    raw = page.height * ((page.width * page.samples * page.bits + 7) // 8) * 8
+    if page.photometric == YCBCR:  # a third of it where two of three channels are hardly there
+        raw //= 3
+    return raw // _PACKED_MAX.get(page.packing, raw or 1)
 
 
 def places(reader: Reader, page: Page) -> int:
