@@ -160,11 +160,11 @@ class Worker(Owner):
         self.stop()
         if self._server is not None:
             self._server.close()
+        if (stream := self._stream) is not None:  # first: it brings images that the pool would not know
+            stream.abort("the worker has stopped")
+            await stream.ended
         self._waiting.clear()
         await self.pool.close()
-        if self._stream is not None:
-            self._stream.abort("the worker has stopped")
-            await self._stream.ended
 
     # --- the coordinator ------------------------------------------------------------------------
 

@@ -313,6 +313,25 @@ def test_called_off_wherever_it_is(tmp_path: Path, gate: Gate, how: Any) -> None
     play(lambda: Scene(site, GATE, delay_s=0.3), test)
 
 
+def test_a_worker_that_is_closed_hears_no_more_while_its_pool_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images would come for jobs that the pool has forgotten."""
+
+    async def test(scene: Scene) -> None:
+        close = scene.worker.pool.close
+
+        async def after_the_stream() -> None:
+            await scene.coordinator.until(lambda: bool(scene.coordinator.ends))
+            await close()
+
+        monkeypatch.setattr(scene.worker.pool, "close", after_the_stream)
+        async with asyncio.timeout(LONG):
+            await scene.worker.close()
+
+    play(lambda: Scene(Site(tmp_path, [5]), EMPTY), test)
+
+
 def test_a_lost_stream_takes_its_images_with_it(tmp_path: Path, gate: Gate) -> None:
     """Running, queued and waiting ones; the next coordinator finds the same processes, with nothing to do."""
     site = Site(tmp_path, [SLOW, 5, 5])

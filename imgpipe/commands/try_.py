@@ -23,7 +23,7 @@ from imgpipe.commands.outcome import say
 from imgpipe.commands.progress import progress_of, ticking
 from imgpipe.commands.words import count
 from imgpipe.errors import UnfinishedError, UsageError
-from imgpipe.facts import Fact, ImageDone, Started, WorkerChanged
+from imgpipe.facts import Ended, Fact, ImageDone, Started, WorkerChanged
 from imgpipe.imaging import sheet
 from imgpipe.imaging.bounds import Bounds
 from imgpipe.imaging.naming import MIRRORED
@@ -207,6 +207,8 @@ class _Trial:
             async with asyncio.timeout(limits.REPEATED_WAIT_S):
                 took_s = await _follow(client, request, again.append)
         except (TimeoutError, UsageError):
+            return {}
+        if not (isinstance(again[-1], Ended) and again[-1].state == "done"):
             return {}
         return repeating.costs(again, took_s, self.slots)
 

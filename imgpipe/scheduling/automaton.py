@@ -30,9 +30,7 @@ class Event(IntEnum):
     ASSIGN = 0  # a worker with room was chosen
     DONE = 1  # a live attempt has committed its output
     REFUSED = 2  # a worker said no, untouched
-    RETURNED = (
-        3  # given back: drained, or the folders are not seen there, or it is more than that worker allows
-    )
+    RETURNED = 3  # given back: drained, or not to be seen, or more than that worker allows
     LOST = 4  # its worker died
     TOO_MANY_LOSSES = 5  # … and too many had before
     BROKE = 6  # its process crashed, timed out or ran out of memory, and tries are left

@@ -145,7 +145,9 @@ class Nesting:
 
 
 def check_output(source: bytes, output: bytes) -> Nesting:
-    """How the output of a job and its SOURCE lie in each other, by whatever paths, links and mounts.
+    """How the output of a job and its SOURCE lie in each other, by whatever paths and links.
+
+    A mount of one of them is known where it is itself, or above; one that lies within the other is not seen.
 
     Raises
     ------
