@@ -38,7 +38,7 @@ def tried(
     made = {file.name: Copy(0.25) for file in files} | (copies or {})
     root, recipe = os.fsencode(home), Recipe.from_options(["identity"], "webp")
     with storage.Folder(root, b"in") as source, storage.Folder(root, b"out", make=True) as output:
-        return Reading(recipe, source, output, 64, 60.0).tried(sample, made, facts, costs)
+        return Reading(recipe, source, output, 64, 60.0, costs or {}).tried(sample, made, facts)
 
 
 def done(name: bytes, tries: int = 1) -> ImageDone:

@@ -189,8 +189,9 @@ class _Trial:
     async def _repeated(self, desk: _Desk, client: Client, facts: Sequence[Fact]) -> Mapping[bytes, float]:
         """What images of the sample take in a crowd: nothing of those that are slow, or killed a process."""
         done = [fact for fact in facts if isinstance(fact, ImageDone) and fact.tries == 1]
+        recipe = self._recipe
         with desk.folder(b"out") as output:
-            written = sum(output.size(self._recipe.target(one.name)) for one in done)
+            written = sum(output.size(recipe.target(one.name)) for one in done)
         number = repeating.rounds(done, written, self.slots, repeating.Room.of(desk.path))
         if not number:
             return {}
@@ -200,8 +201,8 @@ class _Trial:
             repeating.lay_out(desk.path + b"/input_dir", place + b"/input_dir", names, number)
         except OSError:
             return {}
-        recipe = self._recipe.changed(name=MIRRORED)  # whatever it is, the rounds must not collide
-        request = replace(self._request(place), recipe=recipe.array())
+        mirrored = recipe.changed(name=MIRRORED)  # whatever it is, the rounds must not collide
+        request = replace(self._request(place), recipe=mirrored.array())
         again: list[Fact] = []
         try:
             async with asyncio.timeout(limits.REPEATED_WAIT_S):
@@ -229,8 +230,8 @@ class _Trial:
     ) -> list[Tried]:
         side = sheet.layout_of(len(sample.files)).side
         with desk.folder(b"input_dir") as source, desk.folder(b"out") as output:
-            reading = Reading(self._recipe, source, output, side, self.asked.request.timeout_s)
-            return reading.tried(sample, copies, facts, costs)
+            reading = Reading(self._recipe, source, output, side, self.asked.request.timeout_s, costs)
+            return reading.tried(sample, copies, facts)
 
 
 async def _follow(client: Client, request: SubmitRequest, told: Callable[[Fact], None]) -> float:

@@ -41,24 +41,24 @@ class Reading:
     """Puts together what became of each image of a sample, when its job is over."""
 
     def __init__(
-        self, recipe: Recipe, source: storage.Folder, output: storage.Folder, side: int, timeout_s: float
+        self,
+        recipe: Recipe,
+        source: storage.Folder,
+        output: storage.Folder,
+        side: int,
+        timeout_s: float,
+        costs: Mapping[bytes, float],
     ) -> None:
-        """``source`` holds the copies, ``output`` the results; ``side`` is that of thumbnails, in pixels."""
+        """``source`` holds the copies, ``output`` the results; ``side`` is that of thumbnails, in pixels;
+        ``costs`` are as of `repeating`, by the names of those that have some."""
         self._recipe = recipe
         self._source, self._output = source, output
         self._side = side
         self._timeout_s = timeout_s
-        self._costs: Mapping[bytes, float] = {}
+        self._costs = costs
 
-    def tried(
-        self,
-        sample: Sample,
-        copies: Mapping[bytes, Copy],
-        facts: Iterable[Fact],
-        costs: Mapping[bytes, float] | None = None,
-    ) -> list[Tried]:
-        """The images of the sample, the largest first; ``costs`` as of `repeating`, where it was done."""
-        self._costs = costs or {}
+    def tried(self, sample: Sample, copies: Mapping[bytes, Copy], facts: Iterable[Fact]) -> list[Tried]:
+        """The images of the sample, the largest first."""
         ends = {fact.name: fact for fact in facts if isinstance(fact, ImageDone | ImageFailed)}
         with (
             closing(Hearing()) as hearing,
