@@ -38,8 +38,8 @@ from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging import pixels
 from imgpipe.imaging.codecs import animation, bitmap, netpbm, tiff_pages
 from imgpipe.imaging.codecs.ceiling import Ceiling
-from imgpipe.imaging.codecs.containers import avif, gif, jp2, jpeg, png, pnm, tiff, tiff_support
-from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged
+from imgpipe.imaging.codecs.containers import avif, gif, jp2, jpeg, png, tiff, tiff_support
+from imgpipe.imaging.codecs.containers.header import Frame, Header, damaged, of_pages
 from imgpipe.imaging.codecs.picture import Picture
 from imgpipe.imaging.codecs.reducing import reduction
 from imgpipe.imaging.codecs.table import (
@@ -147,7 +147,7 @@ def inspect(data: bytes, pages: str = "first", ceiling: Ceiling | None = None) -
     header = codec.header(data)
     if codec in (TIFF, PNM):  # of whose pages others may be too large, or unreadable
         wanted = header.details if pages == "all" else header.details[:1]
-        header = pnm.of_pages(header, wanted) if codec is PNM else tiff_support.of_pages(data, header, wanted)
+        header = of_pages(header, wanted) if codec is PNM else tiff_support.supported(data, header, wanted)
     _within(header, limit, pages)
     return codec, header
 
@@ -297,16 +297,15 @@ def _gif(header: Header, whole: bool) -> Sequence[Image]:
 def _avif(data: bytes, header: Header, whole: bool) -> Sequence[Image]:
     """Colours come out of the decoder in full range, a grey picture as it is stored, and without alpha."""
     details: avif.Details = header.details
-    white, given = 2**header.bits - 1, avif.clean(data, header)
+    full, given = (0, 2**header.bits - 1), avif.clean(data, header)
     frames = _several(given, header) if whole else [_one(given, cv2.IMREAD_UNCHANGED, AVIF, header)]
-    if details.limited and frames[0].ndim == 2:  # H.273, 8.3
-        frames = [_stretched(frame, 16 << header.bits - 8, 235 << header.bits - 8) for frame in frames]
-    else:
-        frames = [_stretched(frame, 0, white) for frame in frames]
+    limited = 16 << header.bits - 8, 235 << header.bits - 8  # H.273, 8.3
+    ends = limited if details.limited and frames[0].ndim == 2 else full
+    frames = [_stretched(frame, *ends) for frame in frames]
     if details.alpha is None:
         return frames
     given = avif.clean(data, header, details.alpha)
-    alpha = _stretched(_one(given, cv2.IMREAD_UNCHANGED, AVIF, header), 0, white)
+    alpha = _stretched(_one(given, cv2.IMREAD_UNCHANGED, AVIF, header), *full)
     return [_beside(frames[0], alpha, details.alpha.associated)]
 
 

@@ -8,10 +8,10 @@ nothing but `ImageError` and what `reading` turns into one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from imgpipe.errors import ImageError, Kind, Note
 from imgpipe.imaging.codecs.containers.metadata import NOTHING, Metadata
@@ -83,6 +83,33 @@ class Frame:
     disposal: int
     over: bool
     data: list[bytes | memoryview] = field(default_factory=list, repr=False)
+
+
+class Described(Protocol):
+    """What a page says of itself."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def bits(self) -> int: ...
+    @property
+    def alpha(self) -> bool: ...
+
+
+def of_pages(found: Header, pages: Sequence[Described]) -> Header:
+    """The header for those of its pages that are read, which become its ``details``: the size of the largest,
+    the depth of the deepest, and alpha if one has it."""
+    largest = max(pages, key=lambda page: page.width * page.height)
+    return replace(
+        found,
+        width=largest.width,
+        height=largest.height,
+        bits=max(page.bits for page in pages),
+        alpha=any(page.alpha for page in pages),
+        details=pages,
+    )
 
 
 def damaged(what: str) -> ImageError:

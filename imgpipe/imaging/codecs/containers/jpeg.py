@@ -111,11 +111,8 @@ def _checked(frame: tuple[int, bytes] | None) -> tuple[int, bytes]:
 
 
 def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str, str]]]:
-    exifs, xmps = (
-        [b[len(prefix) :] for code, b in blocks if code == _APP1 and b.startswith(prefix)]
-        for prefix in (EXIF_PREFIX, _XMP)
-    )
-    parts = [b[len(_ICC) :] for code, b in blocks if code == _APP2 and b.startswith(_ICC) and len(b) > 14]
+    exifs, xmps = _of(blocks, _APP1, EXIF_PREFIX), _of(blocks, _APP1, _XMP)
+    parts = [part for part in _of(blocks, _APP2, _ICC) if len(part) > 2]
     losses = [
         (str(note), f"of {len(found)} blocks of {note.upper()} the first is carried")
         for note, found in ((Note.EXIF, exifs), (Note.XMP, xmps))
@@ -123,19 +120,18 @@ def _metadata(blocks: list[tuple[int, bytes]]) -> tuple[Metadata, list[tuple[str
     ]
     if any(code == _APP1 and b.startswith(_XMP_MORE) for code, b in blocks):
         losses.append((str(Note.XMP), "the part of XMP that is over 64 KB is not carried"))
-    several = (
-        mpf.pictures(b[len(mpf.MARK) :]) for code, b in blocks if code == _APP2 and b.startswith(mpf.MARK)
-    )
-    if (count := next(several, 0)) > 1:
+    if (count := next(map(mpf.pictures, _of(blocks, _APP2, mpf.MARK)), 0)) > 1:
         losses.append((str(Note.PAGES), f"its MPF segment names {count} pictures, the first was read"))
     icc = _icc(parts)
     if parts and not icc:
         losses.append((str(Note.ICC), "its colour profile is not whole"))
-    resources = [
-        b[len(photoshop.MARK) :] for code, b in blocks if code == _APP13 and b.startswith(photoshop.MARK)
-    ]
-    metadata = Metadata(next(iter(exifs), b""), icc, next(iter(xmps), b""), photoshop.iptc(resources))
-    return metadata, losses
+    iptc = photoshop.iptc(_of(blocks, _APP13, photoshop.MARK))
+    return Metadata(next(iter(exifs), b""), icc, next(iter(xmps), b""), iptc), losses
+
+
+def _of(blocks: list[tuple[int, bytes]], code: int, mark: bytes) -> list[bytes]:
+    """What stands behind this mark in segments of this kind."""
+    return [block[len(mark) :] for kind, block in blocks if kind == code and block.startswith(mark)]
 
 
 def _icc(parts: list[bytes]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from imgpipe import limits
@@ -44,7 +43,7 @@ class Layout:
 
 
 def header(data: bytes) -> Header:
-    """What the headers say: the first, and in ``details`` each. `of_pages` is to follow.
+    """What the headers say: the first, and in ``details`` each. `header.of_pages` is to follow.
 
     Raises
     ------
@@ -59,19 +58,6 @@ def header(data: bytes) -> Header:
         page, end = _page(data, end)
         pages.append(page)
     return replace(pages[0], frames=len(pages), details=tuple(pages))
-
-
-def of_pages(found: Header, pages: Sequence[Header]) -> Header:
-    """The header for those that are read: the size of the largest, the depth of the deepest."""
-    largest = max(pages, key=lambda page: page.width * page.height)
-    return replace(
-        found,
-        width=largest.width,
-        height=largest.height,
-        bits=max(page.bits for page in pages),
-        alpha=any(page.alpha for page in pages),
-        details=pages,
-    )
 
 
 def _page(data: bytes, at: int) -> tuple[Header, int]:

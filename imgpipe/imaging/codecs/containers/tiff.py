@@ -218,7 +218,7 @@ class Reader:
 
 
 def header(data: bytes) -> Header:
-    """What the directories say; ``details`` are those of all pages. `tiff_support.of_pages` is to follow.
+    """What the directories say; ``details`` are those of all pages. `tiff_support.supported` is to follow.
 
     Raises
     ------

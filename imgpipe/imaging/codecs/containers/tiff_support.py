@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from imgpipe.errors import Note
-from imgpipe.imaging.codecs.containers.header import Header, reading, unread, unsupported
+from imgpipe.imaging.codecs.containers.header import Header, of_pages, reading, unread, unsupported
 from imgpipe.imaging.codecs.containers.tiff import (
     BLACK_IS_ZERO,
     CMYK,
@@ -88,8 +88,8 @@ _JPEG = 7
 _YCBCR_TILE = 2048  # pixels: libtiff 4.7.1 reads no tile that is not packed and no multiple of 1 KiB
 
 
-def of_pages(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
-    """The header for these pages of it, which are read: the size of the largest, the depth of the deepest.
+def supported(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
+    """`of_pages`, with what is lost of those pages.
 
     Raises
     ------
@@ -102,16 +102,8 @@ def of_pages(data: bytes, header: Header, pages: Sequence[Page]) -> Header:
             sound(reader, page)
     for page in pages:
         _readable(page)
-    largest = max(pages, key=lambda page: page.width * page.height)
-    return replace(
-        header,
-        width=largest.width,
-        height=largest.height,
-        bits=max(page.bits for page in pages),
-        alpha=any(page.alpha for page in pages),
-        losses=tuple(dict.fromkeys(loss for page in pages for loss in _losses(page))),
-        details=pages,
-    )
+    losses = dict.fromkeys(loss for page in pages for loss in _losses(page))
+    return replace(of_pages(header, pages), losses=tuple(losses))
 
 
 def _readable(page: Page) -> None:
