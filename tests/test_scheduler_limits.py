@@ -1,4 +1,4 @@
-"""What one worker refuses for its limits goes to those that allow more, in scenarios with the referee's books."""
+"""What one worker refuses for its limits goes to those that allow more: scenarios held against the books."""
 
 from __future__ import annotations
 
